@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+# Rules every target of the project follows: C++20, warnings as errors, hidden visibility.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+if(DEEPTM_SANITIZE)
+  add_compile_options(-fsanitize=${DEEPTM_SANITIZE} -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=${DEEPTM_SANITIZE})
+endif()
+
+# deeptm_module(NAME SOURCES... ) adds the static library deeptm_NAME whose headers are included as "NAME/header.h".
+function(deeptm_module name)
+  add_library(deeptm_${name} STATIC ${ARGN})
+  target_include_directories(deeptm_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+endfunction()
+
+# deeptm_test(NAME SOURCES... LIBS libs...) adds a GoogleTest program; every TEST in it is one ctest case.
+include(GoogleTest)
+function(deeptm_test name)
+  cmake_parse_arguments(ARG "" "" "LIBS" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gtest_main GTest::gmock)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+endfunction()
