@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cuts the stream of kernels into steps, and tells training from evaluation.
+//
+// Frameworks number a step but do not announce its end, and steps overlap: the functions of a data pipeline run with
+// their own numbers between the kernels of the training step. Rules:
+//
+// * Closing. A step is over once it has no running kernel and, since its last one ended, `quiet_kernels` kernels of
+//   other steps have begun and `quiet_nanoseconds` have passed; or at flush().
+// * Kind. Training: overwrote a considerable variable after another kernel had read one. A variable is considerable
+//   if it has `considerable_bytes` or is at least half as big as the biggest the step touched; the counters of
+//   metrics, which evaluation writes too, are neither. Setting variables that no kernel read (initialisation, loading)
+//   is not training. Evaluation: at least `quiet_kernels` kernels that read a variable. Anything else is other.
+// * Signature. Sum over the kernels of hash(kernel, sizes of its buffers): the order, which threads may vary, does not
+//   matter. A smaller last batch, or another number of loop iterations, gives another signature.
+// * Eager execution. Step number 0 is no step: kernels run one by one. Such kernels are grouped from one optimizer
+//   update to the next: a group ends at its last overwrite of a considerable variable, as soon as `quiet_kernels`
+//   kernels without one have followed. Steps of fewer than `quiet_kernels` kernels with numbers of their own are
+//   grouped in the same way, apart from those. A group without any update is reported every `longest_group` kernels.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "deeptm/runtime.h"
+#include "runtime/telemetry.h"
+
+namespace deeptm {
+
+// Running totals of the process, named as in StepRecord.
+struct StepTotals {
+  std::uint64_t bytes_in = 0, bytes_out = 0, waits = 0, wait_nanoseconds = 0;
+};
+
+// Thread-safe. begin and end take well under 100 ns.
+class StepTracker {
+ public:
+  struct Options {
+    std::uint32_t quiet_kernels = 16;
+    std::uint64_t quiet_nanoseconds = 100'000'000;
+    std::uint64_t considerable_bytes = 1024;
+    std::uint32_t longest_group = 4096;
+  };
+
+  struct Closed {
+    StepRecord record;       // bytes and waits: from the last kernel before the step to its own last kernel
+    std::uint64_t step = 0;  // what begin() returned for its kernels
+    std::uint64_t next = 0;  // begin() returned `step` for more than record.kernels kernels: those after belong to
+                             // this one (eager groups, which end in retrospect)
+  };
+  // Called from begin, end or flush, one at a time; must not call the tracker.
+  using Callback = std::function<void(const Closed&)>;
+
+  StepTracker(Options options, Callback closed);
+  explicit StepTracker(Callback closed) : StepTracker(Options{}, std::move(closed)) {}
+  ~StepTracker();
+  StepTracker(const StepTracker&) = delete;
+  StepTracker& operator=(const StepTracker&) = delete;
+
+  // A kernel starts in the framework's step `step`. Returns the tracker's own number of the step it belongs to.
+  std::uint64_t begin(std::int64_t step, std::uint32_t kernel, std::span<const deeptm_access> inputs,
+                      std::uint64_t now_nanoseconds);
+  // Exactly one end per begin, with the same step and kernel.
+  void end(std::int64_t step, std::uint32_t kernel, std::span<const deeptm_access> outputs,
+           std::uint64_t now_nanoseconds, const StepTotals& totals = {});
+
+  // Closes every step without a running kernel, oldest first.
+  void flush();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace deeptm
