@@ -14,12 +14,12 @@ enum class StepKind : std::uint32_t { kOther = 0, kTraining = 1, kEvaluation = 2
 struct StepRecord {
   StepKind kind;
   std::uint32_t kernels;
-  std::uint64_t signature;         // equal for steps of the same kernels and sizes
+  std::uint64_t signature;          // equal for steps of the same kernels and sizes
   std::uint64_t start_nanoseconds;  // monotonic clock
   std::uint64_t end_nanoseconds;
   std::uint64_t bytes_in;  // slow to fast during the step
   std::uint64_t bytes_out;
-  std::uint64_t waits;  // touches that had to wait for bytes from the slow tier
+  std::uint64_t waits;             // touches that had to wait for bytes from the slow tier
   std::uint64_t wait_nanoseconds;  // wall time with at least one such wait
 };
 
@@ -36,7 +36,7 @@ struct Telemetry {
   static constexpr std::uint32_t kSteps = 8192, kWaits = 256;
 
   std::uint64_t magic;
-  std::atomic<std::int64_t> owner_process;  // 0 until a process has claimed the run; later processes run unmanaged
+  std::atomic<std::int64_t> owner_process;     // 0 until a process has claimed the run; later processes run unmanaged
   std::atomic<std::uint32_t> other_processes;  // processes of the run that use the framework outside the fast limit
   std::atomic<std::uint32_t> finished;         // 1 after an orderly end
 
@@ -53,11 +53,11 @@ struct Telemetry {
   StepRecord steps[kSteps];
   WaitRecord waits_by_kernel[kWaits];  // slot 0 is "(no kernel)", the last one collects the rest
   char slow_tier[256];
-  char remap[16];           // "move" or "mremap"
-  char framework[64];       // "tensorflow 2.21.0", by the adapter
-  char error[512];          // the last error of the runtime, empty if none
-  char recording[512];      // what became of --record
-  char note[512];           // the script's own settings that matter (inter-op threads)
+  char remap[16];       // "move" or "mremap"
+  char framework[64];   // "tensorflow 2.21.0", by the adapter
+  char error[512];      // the last error of the runtime, empty if none
+  char recording[512];  // what became of --record
+  char note[512];       // the script's own settings that matter (inter-op threads)
 };
 
 }  // namespace deeptm

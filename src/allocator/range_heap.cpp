@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "allocator/range_heap.h"
+
+namespace deeptm {
+
+RangeHeap::RangeHeap(std::uint64_t first_page, std::uint64_t pages) { insert(first_page, pages); }
+
+void RangeHeap::insert(std::uint64_t start, std::uint64_t pages) {
+  if (pages == 0) return;
+  by_start_.emplace(start, pages);
+  by_size_.emplace(pages, start);
+}
+
+std::optional<std::uint64_t> RangeHeap::allocate(std::uint64_t pages, std::uint64_t alignment) {
+  for (auto fit = by_size_.lower_bound({pages, 0}); fit != by_size_.end(); ++fit) {
+    const auto [size, start] = *fit;
+    const std::uint64_t aligned = (start + alignment - 1) / alignment * alignment;
+    if (aligned + pages > start + size) continue;
+    by_size_.erase(fit);
+    by_start_.erase(start);
+    insert(start, aligned - start);
+    insert(aligned + pages, start + size - aligned - pages);
+    used_ += pages;
+    return aligned;
+  }
+  return std::nullopt;
+}
+
+void RangeHeap::release(std::uint64_t first_page, std::uint64_t pages) {
+  used_ -= pages;
+  std::uint64_t start = first_page, size = pages;
+  auto next = by_start_.lower_bound(first_page);
+  if (next != by_start_.begin()) {
+    const auto before = std::prev(next);
+    if (before->first + before->second == first_page) {
+      start = before->first;
+      size += before->second;
+      by_size_.erase({before->second, before->first});
+      by_start_.erase(before);
+    }
+  }
+  if (next != by_start_.end() && next->first == first_page + pages) {
+    size += next->second;
+    by_size_.erase({next->second, next->first});
+    by_start_.erase(next);
+  }
+  insert(start, size);
+}
+
+}  // namespace deeptm

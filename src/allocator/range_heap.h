@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+namespace deeptm {
+
+// Page ranges of a part of the arena: best fit, lowest address among equals, neighbours merged at once. It keeps its
+// books outside the arena, because a touch of the arena could wait for the slow tier. O(log n) in free ranges.
+// Not synchronised.
+class RangeHeap {
+ public:
+  RangeHeap(std::uint64_t first_page, std::uint64_t pages);
+
+  // First page of `pages` consecutive ones, a multiple of `alignment` pages.
+  std::optional<std::uint64_t> allocate(std::uint64_t pages, std::uint64_t alignment = 1);
+  void release(std::uint64_t first_page, std::uint64_t pages);
+
+  std::uint64_t used_pages() const { return used_; }
+  std::size_t free_ranges() const { return by_start_.size(); }
+
+ private:
+  void insert(std::uint64_t start, std::uint64_t pages);
+
+  std::map<std::uint64_t, std::uint64_t> by_start_;            // start -> pages
+  std::set<std::pair<std::uint64_t, std::uint64_t>> by_size_;  // (pages, start)
+  std::uint64_t used_ = 0;
+};
+
+}  // namespace deeptm

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "allocator/tensor_allocator.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
+
+namespace deeptm {
+namespace {
+
+constexpr std::uint64_t kPagesPerSlab = MicroSlabs::kSlabBytes / kPageBytes;
+// Micro tensors are pinned while they take at most this share of fast memory.
+constexpr std::uint64_t kPinnedShare = 8;
+
+// A whole number of chunks, the given share of the arena.
+std::uint64_t part(const Pager& pager, std::uint64_t share) {
+  return pager.arena_bytes() / share / pager.chunk_bytes() * pager.chunk_bytes();
+}
+
+}  // namespace
+
+TensorAllocator::TensorAllocator(Pager& pager)
+    : pager_(pager),
+      micro_bytes_(part(pager, 16)),
+      small_bytes_(part(pager, 8)),
+      slabs_{{}, {0, micro_bytes_ / kPageBytes}},
+      small_{{}, {micro_bytes_ / kPageBytes, small_bytes_ / kPageBytes}},
+      large_{{},
+             {(micro_bytes_ + small_bytes_) / kPageBytes,
+              (pager.arena_bytes() - micro_bytes_ - small_bytes_) / kPageBytes}},
+      micro_(static_cast<std::uint32_t>(micro_bytes_ / MicroSlabs::kSlabBytes),
+             {[this] { return take_slab(); }, [this](std::uint32_t slab) { give_back_slab(slab); }}),
+      blocks_(pager.arena_bytes() / kPageBytes) {}
+
+std::optional<std::uint32_t> TensorAllocator::take_slab() {
+  std::optional<std::uint64_t> page;
+  {
+    std::lock_guard lock(slabs_.mutex);
+    page = slabs_.ranges.allocate(kPagesPerSlab, kPagesPerSlab);
+  }
+  if (!page) return std::nullopt;
+  std::byte* begin = pager_.base() + *page * kPageBytes;
+  const ChunkRange chunks = pager_.chunks_of(begin, MicroSlabs::kSlabBytes);
+  if (chunks.end <= pager_.stats().frames / kPinnedShare) pager_.pin(chunks);
+  if (!pager_.birth(begin, MicroSlabs::kSlabBytes)) {
+    std::lock_guard lock(slabs_.mutex);
+    slabs_.ranges.release(*page, kPagesPerSlab);
+    return std::nullopt;
+  }
+  return static_cast<std::uint32_t>(*page / kPagesPerSlab);
+}
+
+void TensorAllocator::give_back_slab(std::uint32_t slab) {
+  const std::uint64_t page = slab * kPagesPerSlab;
+  pager_.death(pager_.base() + page * kPageBytes, MicroSlabs::kSlabBytes);
+  std::lock_guard lock(slabs_.mutex);
+  slabs_.ranges.release(page, kPagesPerSlab);
+}
+
+Result<void*> TensorAllocator::allocate(std::uint64_t bytes, std::uint64_t alignment) {
+  alignment = std::max<std::uint64_t>(alignment, 64);
+  Result<void*> tensor = nullptr;
+  if (bytes <= MicroSlabs::kLargest && alignment <= MicroSlabs::kLargest) {
+    const auto offset = micro_.allocate(bytes, alignment);
+    if (offset) tensor = pager_.base() + *offset;
+    // Without room in the region a micro tensor gets a page of its own.
+    if (!offset) tensor = allocate_pages(small_, bytes, alignment);
+  } else {
+    tensor = allocate_pages(bytes <= kLargestSmall ? small_ : large_, bytes, alignment);
+  }
+  if (tensor) {
+    count(bytes);
+  } else {
+    failed_.fetch_add(1, std::memory_order_relaxed);
+  }
+  return tensor;
+}
+
+Result<void*> TensorAllocator::allocate_pages(Heap& heap, std::uint64_t bytes, std::uint64_t alignment) {
+  const std::uint64_t pages = std::max<std::uint64_t>(1, bytes / kPageBytes + (bytes % kPageBytes != 0));
+  const std::uint64_t aligned_pages = std::max<std::uint64_t>(1, alignment / kPageBytes);
+  std::optional<std::uint64_t> page;
+  if (pages < pager_.arena_bytes() / kPageBytes) {
+    std::lock_guard lock(heap.mutex);
+    page = heap.ranges.allocate(pages, aligned_pages);
+    if (page) blocks_[*page] = {bytes, static_cast<std::uint32_t>(pages)};
+  }
+  if (!page) {
+    return fail(fmt::format("no {} of consecutive addresses are left in an arena of {}", format_bytes(bytes),
+                            format_bytes(pager_.arena_bytes())));
+  }
+  std::byte* begin = pager_.base() + *page * kPageBytes;
+  if (auto born = pager_.birth(begin, pages * kPageBytes); !born) {
+    std::lock_guard lock(heap.mutex);
+    heap.ranges.release(*page, pages);
+    return tl::unexpected(born.error());
+  }
+  return begin;
+}
+
+std::uint64_t TensorAllocator::release(void* tensor) {
+  const std::uint64_t offset = offset_of(tensor);
+  const std::uint64_t page = offset / kPageBytes;
+  std::uint64_t requested = 0;
+  if (offset < micro_bytes_) {
+    requested = micro_.release(offset);
+  } else {
+    Heap& heap = offset < micro_bytes_ + small_bytes_ ? small_ : large_;
+    const Block block = blocks_[page];
+    requested = block.requested;
+    pager_.death(pager_.base() + offset, block.pages * kPageBytes);
+    std::lock_guard lock(heap.mutex);
+    heap.ranges.release(page, block.pages);
+  }
+  live_bytes_.fetch_sub(requested, std::memory_order_relaxed);
+  return requested;
+}
+
+std::uint64_t TensorAllocator::requested_bytes(const void* tensor) const {
+  const std::uint64_t offset = offset_of(tensor);
+  return offset < micro_bytes_ ? micro_.requested_bytes(offset) : blocks_[offset / kPageBytes].requested;
+}
+
+void TensorAllocator::count(std::uint64_t bytes) {
+  allocations_.fetch_add(1, std::memory_order_relaxed);
+  const std::uint64_t live = live_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  std::uint64_t peak = live_peak_bytes_.load(std::memory_order_relaxed);
+  while (live > peak && !live_peak_bytes_.compare_exchange_weak(peak, live, std::memory_order_relaxed)) {
+  }
+}
+
+AllocatorStats TensorAllocator::stats() const {
+  return {live_bytes_.load(std::memory_order_relaxed), live_peak_bytes_.load(std::memory_order_relaxed),
+          allocations_.load(std::memory_order_relaxed), failed_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace deeptm

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cuts the arena into tensors. Three parts of the arena, so that tensors of different life never interleave:
+//
+//   | micro: slabs of equal blocks, <= 4 KiB | small: pages, <= 256 KiB | large: pages |
+//
+// The first chunks of the micro part are pinned in fast memory, as long as they are a small share of it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "allocator/micro_slabs.h"
+#include "allocator/range_heap.h"
+#include "memory/lazy_array.h"
+#include "memory/pager.h"
+
+namespace deeptm {
+
+struct AllocatorStats {
+  std::uint64_t live_bytes = 0, live_peak_bytes = 0;  // as asked for
+  std::uint64_t allocations = 0, failed = 0;
+};
+
+// Thread-safe. Never touches the arena itself.
+class TensorAllocator {
+ public:
+  static constexpr std::uint64_t kLargestSmall = 256 * 1024;
+
+  explicit TensorAllocator(Pager& pager);
+
+  // Uninitialised bytes; a unique address for 0. The error says which memory is used up.
+  Result<void*> allocate(std::uint64_t bytes, std::uint64_t alignment);
+  // Returns the bytes that were asked for.
+  std::uint64_t release(void* tensor);
+  bool owns(const void* address) const { return pager_.contains(address); }
+  std::uint64_t requested_bytes(const void* tensor) const;
+  AllocatorStats stats() const;
+
+ private:
+  struct Heap {
+    std::mutex mutex;
+    RangeHeap ranges;
+  };
+  struct Block {
+    std::uint64_t requested;
+    std::uint32_t pages;
+  };
+  std::optional<std::uint32_t> take_slab();
+  void give_back_slab(std::uint32_t slab);
+  Result<void*> allocate_pages(Heap& heap, std::uint64_t bytes, std::uint64_t alignment);
+  void count(std::uint64_t bytes);
+  std::uint64_t offset_of(const void* tensor) const {
+    return static_cast<std::uint64_t>(static_cast<const std::byte*>(tensor) - pager_.base());
+  }
+
+  Pager& pager_;
+  std::uint64_t micro_bytes_, small_bytes_;
+  Heap slabs_, small_, large_;
+  MicroSlabs micro_;
+  LazyArray<Block> blocks_;  // by first page
+  std::atomic<std::uint64_t> live_bytes_{0}, live_peak_bytes_{0}, allocations_{0}, failed_{0};
+};
+
+}  // namespace deeptm

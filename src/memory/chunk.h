@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace deeptm {
+
+// Where the bytes of a chunk are. A frame is one chunk's worth of fast memory.
+//
+//            birth                      evict                      written
+//   kEmpty --------> kPlacing --> kResident ----> kEvicting --------------> kStandby
+//     ^                              ^  ^             | touched meanwhile       |  |
+//     | death                        |  +-------------+<------------------------+  | its frame is
+//     +---- any but those in transit |     touched: put back, nothing read         | needed
+//                                    |                                             v
+//                                    +------------- kFetching <----------------- kSlow
+//
+// kPlacing, kEvicting and kFetching are in transit: one thread owns the chunk and works without the lock.
+enum class ChunkState : std::uint8_t {
+  kEmpty = 0,  // no bytes anywhere
+  kPlacing,    // a frame is on its way into the arena
+  kResident,   // frame in the arena
+  kEvicting,   // frame taken into the pool, being written
+  kStandby,    // frame in the pool, and the slow tier has the same bytes: nobody can have changed them
+  kSlow,       // bytes in the slow tier alone
+  kFetching,   // frame in the pool, being read into
+};
+
+inline constexpr std::uint32_t kNone = 0xffffffff;
+
+// The pager's record of one chunk; all zero is an empty chunk. Fields are guarded by the pager's lock, except that
+// `state` and `last_use` may be read, and `last_use` written, without it: both only steer choices.
+struct Chunk {
+  std::atomic<ChunkState> state;
+  std::uint8_t pinned;       // never chosen as a victim
+  std::uint8_t wanted;       // a thread waits for it: on completion of the transit, make it resident
+  std::uint8_t queued;       // in the read-ahead queue
+  std::uint8_t demanded;     // in the demand queue
+  std::uint8_t listed_dead;  // in the list of dead chunks with frames
+  std::uint8_t refused;      // tries at eviction that found it pinned by direct I/O
+  std::uint32_t live_pages;
+  std::atomic<std::uint32_t> last_use;  // tick
+  std::uint32_t frame_slot;             // pool slot of its frame while it is outside the arena (state says so)
+  std::uint32_t store_slot;             // slot of the slow tier plus one; 0 if none
+  std::uint32_t resident_index;         // its place in the list of resident chunks (kResident)
+};
+
+}  // namespace deeptm

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/pager.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "base/files.h"
+
+namespace deeptm {
+namespace {
+
+// The kernel's limit, or its default where it can't be read.
+std::size_t mapping_limit() {
+  const auto text = read_file("/proc/sys/vm/max_map_count");
+  return text ? std::strtoull(text->c_str(), nullptr, 10) : 65530;
+}
+
+}  // namespace
+
+struct Pager::Parts {
+  Userfault userfault;
+  Mapping arena, pool, nursery;
+};
+
+std::uint32_t Pager::least_frames(std::uint32_t threads, std::uint32_t workers) {
+  // One instruction of a thread can touch six chunks (two unaligned vectors and a gather's spread), a system call a
+  // few more; each worker has one frame in transit.
+  return 8 * threads + 2 * workers;
+}
+
+Result<std::unique_ptr<Pager>> Pager::create(const PagerOptions& given, std::shared_ptr<Tier> slow, PagerHooks hooks) {
+  PagerOptions options = given;
+  options.max_frames = std::max(options.max_frames, options.frames);
+  const std::uint64_t chunk = options.chunk_bytes;
+  auto userfault = Userfault::open(options.allow_user_mode_only);
+  if (!userfault) return tl::unexpected(userfault.error());
+  auto arena = Mapping::reserve(options.arena_bytes, std::max<std::uint64_t>(chunk, 2 * kMiB));
+  if (!arena) return tl::unexpected(arena.error());
+  auto pool = Mapping::reserve(options.max_frames * chunk, std::max<std::uint64_t>(chunk, 2 * kMiB));
+  if (!pool) return tl::unexpected(pool.error());
+  auto nursery = Mapping::reserve(chunk, std::max<std::uint64_t>(chunk, 2 * kMiB));
+  if (!nursery) return tl::unexpected(nursery.error());
+
+  std::unique_ptr<Pager> pager(
+      new Pager(options, std::move(slow), std::move(hooks),
+                {std::move(*userfault), std::move(*arena), std::move(*pool), std::move(*nursery)}));
+  auto remapper = make_remapper(options.remap, pager->userfault_);
+  if (!remapper) return tl::unexpected(remapper.error());
+  pager->remapper_ = std::move(*remapper);
+
+  const std::size_t mappings = pager->remapper_->worst_case_mappings(options.arena_bytes / chunk, options.max_frames);
+  if (const std::size_t limit = mapping_limit(); mappings + 4096 > limit) {
+    return fail(fmt::format(
+        "remap '{}' may need {} mappings, vm.max_map_count allows {}: use larger chunks, or sysctl vm.max_map_count={}",
+        pager->remap_name(), mappings, limit, 2 * mappings));
+  }
+  int error = pager->userfault_.watch(pager->arena_.data(), pager->arena_.bytes());
+  if (error == 0 && pager->remapper_->watches_pool()) {
+    error = pager->userfault_.watch(pager->pool_.data(), pager->pool_.bytes());
+  }
+  if (error != 0) return fail(fmt::format("userfaultfd cannot watch the arena: {}", std::strerror(error)));
+  pager->stop_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (pager->stop_event_ < 0) return fail(fmt::format("eventfd: {}", std::strerror(errno)));
+  pager->threads_.emplace_back([p = pager.get()] { p->answer_faults(); });
+  for (std::uint32_t i = 0; i < options.workers; ++i) pager->threads_.emplace_back([p = pager.get()] { p->work(); });
+  return pager;
+}
+
+Pager::Pager(const PagerOptions& options, std::shared_ptr<Tier> slow, PagerHooks hooks, Parts parts)
+    : options_(options),
+      hooks_(std::move(hooks)),
+      slow_(std::move(slow)),
+      userfault_(std::move(parts.userfault)),
+      arena_(std::move(parts.arena)),
+      pool_(std::move(parts.pool)),
+      nursery_(std::move(parts.nursery)),
+      chunks_(options.arena_bytes / options.chunk_bytes),
+      live_(options.arena_bytes / kPageBytes) {
+  stats_.frames = options.frames;
+}
+
+Pager::~Pager() {
+  {
+    Lock lock(mutex_);
+    stop_ = true;
+  }
+  work_.notify_all();
+  if (stop_event_ >= 0) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t n = ::write(stop_event_, &one, sizeof one);
+  }
+  for (std::thread& thread : threads_) thread.join();
+  if (stop_event_ >= 0) ::close(stop_event_);
+}
+
+ChunkRange Pager::chunks_of(const void* address, std::size_t bytes) const {
+  const auto offset = static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - arena_.data());
+  return {static_cast<std::uint32_t>(offset / options_.chunk_bytes),
+          static_cast<std::uint32_t>((offset + bytes + options_.chunk_bytes - 1) / options_.chunk_bytes)};
+}
+
+Result<void> Pager::birth(std::byte* begin, std::size_t bytes) {
+  const ChunkRange chunks = chunks_of(begin, bytes);
+  const std::size_t first = static_cast<std::size_t>(begin - arena_.data()) / kPageBytes;
+  const std::size_t last = first + bytes / kPageBytes;
+  const std::size_t pages_per_chunk = options_.chunk_bytes / kPageBytes;
+  const std::uint32_t tick = next_tick();
+  Lock lock(mutex_);
+  live_.set(first, last);
+  bool all_resident = true;
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    const std::size_t from = std::max(first, c * pages_per_chunk);
+    const std::size_t to = std::min(last, (c + 1) * pages_per_chunk);
+    become_live(c, static_cast<std::uint32_t>(to - from));
+    chunks_[c].last_use.store(tick, std::memory_order_relaxed);
+    all_resident &= chunks_[c].state.load(std::memory_order_relaxed) == ChunkState::kResident;
+  }
+  if (stats_.chunks_live > stats_.frames) {
+    const std::uint64_t live = stats_.chunks_live;
+    lock.unlock();
+    auto reserved = reserve_for(live);
+    if (!reserved) {
+      death(begin, bytes);
+      return reserved;
+    }
+    lock.lock();
+  }
+  if (!all_resident) place_at_birth(lock, chunks);
+  return {};
+}
+
+void Pager::death(std::byte* begin, std::size_t bytes) {
+  const ChunkRange chunks = chunks_of(begin, bytes);
+  const std::size_t first = static_cast<std::size_t>(begin - arena_.data()) / kPageBytes;
+  const std::size_t last = first + bytes / kPageBytes;
+  const std::size_t pages_per_chunk = options_.chunk_bytes / kPageBytes;
+  Lock lock(mutex_);
+  live_.clear(first, last);
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    const std::size_t from = std::max(first, c * pages_per_chunk);
+    const std::size_t to = std::min(last, (c + 1) * pages_per_chunk);
+    chunks_[c].live_pages -= static_cast<std::uint32_t>(to - from);
+    if (chunks_[c].live_pages == 0) become_dead(c);
+  }
+}
+
+void Pager::become_live(std::uint32_t chunk, std::uint32_t pages) {
+  Chunk& c = chunks_[chunk];
+  if (c.live_pages == 0) {
+    stats_.chunks_live_peak = std::max(stats_.chunks_live_peak, ++stats_.chunks_live);
+    if (c.state.load(std::memory_order_relaxed) == ChunkState::kResident) {
+      --dead_count_;
+    } else {
+      away_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  c.live_pages += pages;
+}
+
+void Pager::become_dead(std::uint32_t chunk) {
+  Chunk& c = chunks_[chunk];
+  --stats_.chunks_live;
+  const ChunkState state = c.state.load(std::memory_order_relaxed);
+  if (state == ChunkState::kResident) {
+    ++dead_count_;
+    if (c.listed_dead == 0) {
+      c.listed_dead = 1;
+      dead_.push_back(chunk);
+    }
+    if (!demanded_.empty()) work_.notify_one();
+    return;
+  }
+  away_.fetch_sub(1, std::memory_order_relaxed);
+  if (state == ChunkState::kStandby) release_frame(c.frame_slot);
+  if (state == ChunkState::kStandby || state == ChunkState::kSlow) {
+    release_store(c);
+    set_state(chunk, ChunkState::kEmpty);
+  }
+  // In transit: its owner sees live_pages == 0 at the end.
+}
+
+Result<void> Pager::reserve_for(std::uint64_t chunks_live) {
+  // Those in transit can hold a slot of a chunk that has died.
+  const std::uint64_t wanted = chunks_live + options_.workers + 1;
+  if (wanted * options_.chunk_bytes <= slow_->reserved_bytes()) return {};
+  const std::uint64_t step = std::max<std::uint64_t>(64 * kMiB / options_.chunk_bytes, 1);
+  auto reserved = slow_->reserve((wanted + step - 1) / step * step * options_.chunk_bytes);
+  if (reserved) return reserved;
+  return slow_->reserve(wanted * options_.chunk_bytes);
+}
+
+void Pager::place_at_birth(Lock& lock, ChunkRange chunks) {
+  bool frames_left = true;
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    if (chunks_[c].state.load(std::memory_order_relaxed) == ChunkState::kResident) continue;
+    frames_left = frames_left && fetch(lock, c, false);
+    if (!frames_left) queue_ahead(c);
+  }
+  if (!frames_left) work_.notify_all();
+}
+
+void Pager::queue_ahead(std::uint32_t chunk) {
+  Chunk& c = chunks_[chunk];
+  if (c.queued != 0 || ahead_.size() >= stats_.frames / 4) return;
+  c.queued = 1;
+  ahead_.push_back(chunk);
+}
+
+void Pager::pin(ChunkRange chunks) {
+  Lock lock(mutex_);
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) chunks_[c].pinned = 1;
+}
+
+void Pager::touch(ChunkRange chunks) {
+  const std::uint32_t tick = next_tick();
+  bool away = false;
+  const bool any_away = away_.load(std::memory_order_relaxed) != 0;
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    chunks_[c].last_use.store(tick, std::memory_order_relaxed);
+    away |= any_away && chunks_[c].state.load(std::memory_order_relaxed) != ChunkState::kResident;
+  }
+  if (!away) return;
+  Lock lock(mutex_);
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    const ChunkState state = chunks_[c].state.load(std::memory_order_relaxed);
+    if (state == ChunkState::kStandby) fetch(lock, c, false);
+    if (state == ChunkState::kEvicting) chunks_[c].wanted = 1;
+    if (state == ChunkState::kSlow || state == ChunkState::kEmpty) queue_ahead(c);
+  }
+  work_.notify_all();
+}
+
+void Pager::set_frames(std::uint32_t frames) {
+  Lock lock(mutex_);
+  stats_.frames = std::clamp<std::uint64_t>(frames, stats_.frames, options_.max_frames);
+  work_.notify_all();
+}
+
+PagerStats Pager::stats() const {
+  Lock lock(mutex_);
+  PagerStats stats = stats_;
+  const PagerTraffic now = traffic();
+  stats.bytes_in = now.bytes_in;
+  stats.bytes_out = now.bytes_out;
+  stats.waits = now.waits;
+  stats.wait_nanoseconds = now.wait_nanoseconds;
+  return stats;
+}
+
+PagerTraffic Pager::traffic() const {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  return {bytes_in_.load(relaxed), bytes_out_.load(relaxed), waits_.load(relaxed), wait_nanoseconds_.load(relaxed)};
+}
+
+void Pager::warn(const std::string& message) const {
+  if (hooks_.warning) hooks_.warning(message);
+}
+
+void Pager::set_state(std::uint32_t chunk, ChunkState state) {
+  Chunk& c = chunks_[chunk];
+  const ChunkState before = c.state.load(std::memory_order_relaxed);
+  const bool live = c.live_pages != 0;
+  if (before == ChunkState::kResident) {
+    const std::uint32_t last = resident_.back();
+    resident_[c.resident_index] = last;
+    chunks_[last].resident_index = c.resident_index;
+    resident_.pop_back();
+    if (live) away_.fetch_add(1, std::memory_order_relaxed);
+    if (!live) --dead_count_;
+  }
+  if (before == ChunkState::kStandby) --standby_count_;
+  c.state.store(state, std::memory_order_relaxed);
+  if (state == ChunkState::kResident) {
+    c.resident_index = static_cast<std::uint32_t>(resident_.size());
+    resident_.push_back(chunk);
+    if (live) {
+      away_.fetch_sub(1, std::memory_order_relaxed);
+    } else {
+      ++dead_count_;
+      if (c.listed_dead == 0) {
+        c.listed_dead = 1;
+        dead_.push_back(chunk);
+      }
+    }
+  }
+  if (state == ChunkState::kStandby) {
+    ++standby_count_;
+    standby_.push_back(chunk);
+  }
+}
+
+std::vector<Segment> Pager::segments(std::uint32_t chunk) const {
+  const Chunk& c = chunks_[chunk];
+  const std::size_t pages = options_.chunk_bytes / kPageBytes;
+  std::vector<Segment> list;
+  for (const PageExtent run : live_.extents(chunk * pages, (chunk + 1) * pages)) {
+    list.push_back({(c.store_slot - 1) * options_.chunk_bytes + run.begin * kPageBytes,
+                    slot_address(c.frame_slot) + run.begin * kPageBytes, (run.end - run.begin) * kPageBytes});
+  }
+  return list;
+}
+
+}  // namespace deeptm

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// The user-space pager: any touch of the arena succeeds, whatever fits into fast memory.
+//
+// The arena is one range of addresses cut into chunks. A chunk's bytes are in a frame of fast memory or in a slot of
+// the slow tier. A touch of a chunk that has no frame in the arena waits (userfaultfd) until a frame with its bytes is
+// there. Frames are moved by changing page tables, never by copying, and are never more than the fast limit.
+//
+// A chunk leaves in three steps: its frame is *taken* into the pool, which nobody but the pager can reach; it is
+// *written* from there; then it stands by, known to equal its slow copy because no touch can have changed it. A touch
+// puts it back without reading; a need for a frame drops it without writing. That is how clean is proven here: a
+// copy is taken only of bytes that nobody can write, neither by a store nor by direct I/O in flight (taking pinned
+// pages is refused). Write protection cannot give that: a write by a device into pages pinned before the protection
+// passes it by, so the slow copy would be stale and called clean (docs/memory.md).
+//
+// Threads: one that answers faults, and workers that read, write and evict. One lock guards all records; it is never
+// held over a transfer. The framework's threads call birth, death, touch and prefetch.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "memory/address_space.h"
+#include "memory/chunk.h"
+#include "memory/lazy_array.h"
+#include "memory/live_pages.h"
+#include "memory/remapper.h"
+#include "memory/running_set.h"
+#include "memory/tier.h"
+#include "memory/userfault.h"
+
+namespace deeptm {
+
+struct PagerOptions {
+  std::uint64_t arena_bytes = 0;  // multiple of chunk_bytes
+  std::uint64_t chunk_bytes = 2 << 20;
+  std::uint32_t frames = 0;      // the fast limit in chunks
+  std::uint32_t max_frames = 0;  // how far set_frames may go; 0: frames
+  std::uint32_t workers = 4;
+  std::uint32_t read_ahead_chunks = 4;
+  RemapMethod remap = RemapMethod::kAuto;
+  bool allow_user_mode_only = false;
+};
+
+// Calls into the owner, from any thread, some with the pager's lock held: quick, and never back into the pager.
+struct PagerHooks {
+  std::function<std::uint64_t()> now_nanoseconds;  // required; the others may be empty
+  // A thread waited for a chunk; kernel is its number, or kNone when no running kernel is known to touch it.
+  std::function<void(std::uint32_t kernel, std::uint64_t nanoseconds)> waited;
+  std::function<void(const std::string&)> warning;
+  // Bytes can't be had (the slow tier failed for good): the process must not go on. Must not return.
+  std::function<void(const std::string&)> fatal;
+};
+
+// Written under the pager's lock; a snapshot is consistent.
+struct PagerStats {
+  std::uint64_t frames = 0, frames_used = 0, frames_peak = 0;  // limit; created; most ever created
+  std::uint64_t chunks_live = 0, chunks_live_peak = 0;         // chunks with a live page
+  std::uint64_t bytes_in = 0, bytes_out = 0;                   // slow to fast, fast to slow: see PagerTraffic
+  std::uint64_t clean_dropped = 0, dead_dropped = 0;           // frames reused without a write
+  std::uint64_t rescued = 0;                                   // put back from standby without a read
+  std::uint64_t faults = 0;                                    // touches that waited at all
+  std::uint64_t waits = 0, wait_nanoseconds = 0;  // of those, for a frame or bytes; wall time with at least one
+  std::uint64_t refused_moves = 0;                // evictions refused because the pages were pinned
+  std::uint64_t errors = 0;                       // failed transfers
+};
+
+// Running totals that can be read without the lock.
+struct PagerTraffic {
+  std::uint64_t bytes_in = 0, bytes_out = 0, waits = 0, wait_nanoseconds = 0;
+};
+
+class Pager {
+ public:
+  static Result<std::unique_ptr<Pager>> create(const PagerOptions& options, std::shared_ptr<Tier> slow,
+                                               PagerHooks hooks);
+  ~Pager();
+  Pager(const Pager&) = delete;
+
+  std::byte* base() const { return arena_.data(); }
+  std::uint64_t arena_bytes() const { return arena_.bytes(); }
+  std::uint64_t chunk_bytes() const { return options_.chunk_bytes; }
+  bool contains(const void* address) const { return arena_.contains(address); }
+  std::string_view remap_name() const { return remapper_->name(); }
+  ChunkRange chunks_of(const void* address, std::size_t bytes) const;
+
+  // The pages [begin, begin + bytes) hold a tensor from now on (both multiples of 4096). Reserves their place in the
+  // slow tier when not all fits into fast memory, and fails when that has none; gives them frames while some are to be
+  // had without waiting. O(chunks).
+  Result<void> birth(std::byte* begin, std::size_t bytes);
+  // They hold nothing from now on: their frames are reused first, and never written.
+  void death(std::byte* begin, std::size_t bytes);
+  // Chunks that stay in fast memory once they are there.
+  void pin(ChunkRange chunks);
+
+  // A kernel is about to touch these chunks: keep them, and bring what is away.
+  void touch(ChunkRange chunks);
+  RunningSet& running() { return running_; }
+
+  // Raises the fast limit.
+  void set_frames(std::uint32_t frames);
+  PagerStats stats() const;
+  PagerTraffic traffic() const;
+  std::uint64_t slow_reserved_bytes() const { return slow_->reserved_bytes(); }
+
+  // Fewest frames with which any operation of this many threads can complete.
+  static std::uint32_t least_frames(std::uint32_t threads, std::uint32_t workers);
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+  struct Parts;
+  Pager(const PagerOptions& options, std::shared_ptr<Tier> slow, PagerHooks hooks, Parts parts);
+
+  // pager.cpp
+  void become_live(std::uint32_t chunk, std::uint32_t pages);
+  void become_dead(std::uint32_t chunk);
+  Result<void> reserve_for(std::uint64_t chunks_live);
+  void place_at_birth(Lock& lock, ChunkRange chunks);
+  void queue_ahead(std::uint32_t chunk);
+  void warn(const std::string& message) const;
+
+  // pager_frames.cpp: where frames come from
+  // Finds a frame that costs no I/O and leaves it in a pool slot; kNone if there is none. May drop the lock.
+  std::uint32_t cheap_frame(Lock& lock, bool from_standby);
+  std::uint32_t new_frame(Lock& lock);
+  std::uint32_t dead_frame(Lock& lock);
+  std::uint32_t standby_frame();
+  std::uint32_t take_slot();
+  void release_frame(std::uint32_t slot);
+  std::uint32_t take_store();
+  void release_store(Chunk& c);
+  std::uint64_t cheap_frames() const;
+
+  // pager_evict.cpp
+  std::uint32_t choose_victim();
+  void refill_victims();
+  // Sends the best victim to standby; false when there is none now.
+  bool evict_one(Lock& lock);
+  void write_out(Lock& lock, std::uint32_t chunk);
+  bool wants_eviction() const;
+
+  // pager_fetch.cpp: faults and workers
+  void answer_faults();
+  void answer(std::uint64_t address);
+  void work();
+  // Makes a chunk resident if a frame is to be had; false if not. Evicts for it only when urgent.
+  bool fetch(Lock& lock, std::uint32_t chunk, bool urgent);
+  void read_in(Lock& lock, std::uint32_t chunk);
+  // The frame in the chunk's pool slot goes into the arena.
+  void put(Lock& lock, std::uint32_t chunk);
+  // Ends a transit that left the chunk somewhere else than in the arena.
+  void settle(std::uint32_t chunk);
+  void demand(std::uint32_t chunk);
+  void wait_begins(std::uint32_t chunk);
+  void wait_ends(std::uint32_t chunk);
+
+  std::byte* chunk_address(std::uint32_t chunk) const { return arena_.data() + chunk * options_.chunk_bytes; }
+  std::byte* slot_address(std::uint32_t slot) const { return pool_.data() + slot * options_.chunk_bytes; }
+  std::vector<Segment> segments(std::uint32_t chunk) const;
+  void set_state(std::uint32_t chunk, ChunkState state);
+  std::uint32_t next_tick() { return tick_.fetch_add(1, std::memory_order_relaxed) + 1; }
+
+  PagerOptions options_;
+  PagerHooks hooks_;
+  std::shared_ptr<Tier> slow_;
+  Userfault userfault_;
+  Mapping arena_, pool_, nursery_;  // the nursery is where new frames are populated: it alone is not watched
+  std::unique_ptr<Remapper> remapper_;
+  RunningSet running_;
+  std::atomic<std::uint32_t> tick_{0};
+  std::atomic<std::uint32_t> away_{0};  // chunks whose bytes are not in the arena: touch() has nothing to do at 0
+
+  mutable std::mutex mutex_;
+  std::mutex nursery_mutex_;
+  std::condition_variable work_;  // something for the workers, or a transit has ended
+  LazyArray<Chunk> chunks_;
+  LivePages live_;
+  std::vector<std::uint32_t> free_frames_;  // pool slots with a frame that holds nothing
+  std::vector<std::uint32_t> empty_slots_;
+  std::uint32_t slots_ = 0;  // pool slots ever used
+  std::vector<std::uint32_t> free_stores_;
+  std::uint32_t stores_ = 0;  // slow slots ever used
+  std::vector<std::uint32_t> resident_;
+  std::vector<std::uint32_t> dead_;  // resident chunks without a live page; entries may be out of date
+  std::uint32_t dead_count_ = 0;
+  std::deque<std::uint32_t> standby_;  // oldest first; entries may be out of date
+  std::uint32_t standby_count_ = 0;
+  std::uint32_t evicting_ = 0;
+  std::deque<std::uint32_t> demanded_, ahead_;
+  std::deque<std::pair<std::uint32_t, std::uint32_t>> victims_;  // (last use, chunk), least recently used first
+  bool victims_running_ = false;                                 // they belong to running kernels: nothing else is left
+  std::unordered_map<std::uint32_t, std::uint64_t> waiting_;     // chunk -> since when
+  std::uint64_t waiting_since_ = 0;
+  std::uint32_t failures_ = 0;  // failed writes in a row
+  PagerStats stats_;
+  std::atomic<std::uint64_t> bytes_in_{0}, bytes_out_{0}, waits_{0}, wait_nanoseconds_{0};
+  bool stop_ = false;
+
+  int stop_event_ = -1;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace deeptm

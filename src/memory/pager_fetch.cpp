@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way in: faults, and the workers that answer them.
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "memory/pager.h"
+
+namespace deeptm {
+
+void Pager::answer_faults() {
+  std::array<pollfd, 2> watched = {{{userfault_.descriptor(), POLLIN, 0}, {stop_event_, POLLIN, 0}}};
+  while (true) {
+    if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) return;
+    if (watched[1].revents != 0) return;
+    for (const std::uint64_t address : userfault_.pending_faults()) answer(address);
+  }
+}
+
+void Pager::answer(std::uint64_t address) {
+  auto* touched = reinterpret_cast<std::byte*>(address);
+  if (!arena_.contains(touched)) {
+    hooks_.fatal(fmt::format("a frame outside the arena was touched at {:#x}: the pager is broken", address));
+    return;
+  }
+  const std::uint32_t chunk = chunks_of(touched, 1).begin;
+  Chunk& c = chunks_[chunk];
+  Lock lock(mutex_);
+  ++stats_.faults;
+  c.last_use.store(next_tick(), std::memory_order_relaxed);
+  switch (c.state.load(std::memory_order_relaxed)) {
+    case ChunkState::kResident: {
+      // Answered already, or a page of the frame was given back to the system (madvise): either way it is there now.
+      std::byte* page = touched - address % kPageBytes;
+      if (userfault_.zero_page(page) != 0) userfault_.wake(page, kPageBytes);
+      return;
+    }
+    case ChunkState::kStandby:
+      fetch(lock, chunk, false);
+      return;
+    case ChunkState::kEmpty:
+      if (!fetch(lock, chunk, false)) demand(chunk);
+      return;
+    case ChunkState::kSlow:
+      demand(chunk);
+      return;
+    case ChunkState::kPlacing:
+    case ChunkState::kEvicting:
+    case ChunkState::kFetching:
+      c.wanted = 1;
+      wait_begins(chunk);
+      return;
+  }
+}
+
+void Pager::demand(std::uint32_t chunk) {
+  wait_begins(chunk);
+  Chunk& c = chunks_[chunk];
+  if (c.demanded == 0) {
+    c.demanded = 1;
+    demanded_.push_back(chunk);
+  }
+  // What follows in memory is usually touched next.
+  const std::uint32_t end =
+      std::min<std::uint32_t>(chunk + 1 + options_.read_ahead_chunks, static_cast<std::uint32_t>(chunks_.size()));
+  for (std::uint32_t next = chunk + 1; next < end && chunks_[next].live_pages != 0; ++next) {
+    const ChunkState state = chunks_[next].state.load(std::memory_order_relaxed);
+    if (state == ChunkState::kSlow || state == ChunkState::kEmpty) queue_ahead(next);
+  }
+  work_.notify_all();
+}
+
+void Pager::wait_begins(std::uint32_t chunk) {
+  const std::uint64_t now = hooks_.now_nanoseconds();
+  if (waiting_.empty()) waiting_since_ = now;
+  if (waiting_.emplace(chunk, now).second) waits_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Pager::wait_ends(std::uint32_t chunk) {
+  const auto found = waiting_.find(chunk);
+  if (found == waiting_.end()) return;
+  const std::uint64_t now = hooks_.now_nanoseconds();
+  if (hooks_.waited) {
+    auto kernel = running_.kernel_at(chunk);
+    if (!kernel) kernel = running_.any_kernel();
+    hooks_.waited(kernel.value_or(kNone), now - found->second);
+  }
+  waiting_.erase(found);
+  if (waiting_.empty()) wait_nanoseconds_.fetch_add(now - waiting_since_, std::memory_order_relaxed);
+}
+
+void Pager::work() {
+  Lock lock(mutex_);
+  while (!stop_) {
+    if (!demanded_.empty()) {
+      const std::uint32_t chunk = demanded_.front();
+      demanded_.pop_front();
+      chunks_[chunk].demanded = 0;
+      if (fetch(lock, chunk, true)) continue;
+      // No frame can be had before some transit ends; whoever ends it notifies.
+      chunks_[chunk].demanded = 1;
+      demanded_.push_front(chunk);
+    } else if (!ahead_.empty() && cheap_frames() > 0) {
+      const std::uint32_t chunk = ahead_.front();
+      ahead_.pop_front();
+      chunks_[chunk].queued = 0;
+      if (chunks_[chunk].live_pages == 0 || fetch(lock, chunk, false)) continue;
+    }
+    if (wants_eviction() && evict_one(lock)) continue;
+    if (!stop_) work_.wait(lock);
+  }
+}
+
+bool Pager::fetch(Lock& lock, std::uint32_t chunk, bool urgent) {
+  Chunk& c = chunks_[chunk];
+  while (true) {
+    switch (c.state.load(std::memory_order_relaxed)) {
+      case ChunkState::kResident:
+        userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
+        wait_ends(chunk);
+        return true;
+      case ChunkState::kPlacing:
+      case ChunkState::kFetching:
+      case ChunkState::kEvicting:
+        if (urgent) c.wanted = 1;
+        return true;
+      case ChunkState::kStandby:
+        ++stats_.rescued;
+        set_state(chunk, ChunkState::kPlacing);
+        put(lock, chunk);
+        return true;
+      case ChunkState::kEmpty:
+      case ChunkState::kSlow:
+        break;
+    }
+    const std::uint32_t slot = cheap_frame(lock, true);
+    if (slot == kNone) {
+      if (!urgent || stop_ || !evict_one(lock)) return false;
+      continue;
+    }
+    // The lock may have been dropped for the frame.
+    const ChunkState state = c.state.load(std::memory_order_relaxed);
+    if (state == ChunkState::kSlow) {
+      c.frame_slot = slot;
+      read_in(lock, chunk);
+      return true;
+    }
+    if (state == ChunkState::kEmpty) {
+      c.frame_slot = slot;
+      set_state(chunk, ChunkState::kPlacing);
+      put(lock, chunk);
+      return true;
+    }
+    release_frame(slot);
+  }
+}
+
+void Pager::read_in(Lock& lock, std::uint32_t chunk) {
+  Chunk& c = chunks_[chunk];
+  set_state(chunk, ChunkState::kFetching);
+  const std::vector<Segment> list = segments(chunk);
+  constexpr int kTries = 3;
+  for (int attempt = 1;; ++attempt) {
+    lock.unlock();
+    const auto read = slow_->read(list);
+    lock.lock();
+    if (read || c.live_pages == 0) break;
+    ++stats_.errors;
+    if (attempt == kTries) hooks_.fatal(read.error().message + "; a tensor's bytes are lost");
+  }
+  for (const Segment& segment : list) bytes_in_.fetch_add(segment.bytes, std::memory_order_relaxed);
+  release_store(c);
+  if (c.live_pages != 0 || c.wanted != 0) {
+    put(lock, chunk);
+    return;
+  }
+  release_frame(c.frame_slot);
+  set_state(chunk, ChunkState::kEmpty);
+  settle(chunk);
+}
+
+void Pager::put(Lock& lock, std::uint32_t chunk) {
+  Chunk& c = chunks_[chunk];
+  const std::uint32_t slot = c.frame_slot;
+  lock.unlock();
+  const int error = remapper_->transfer(chunk_address(chunk), true, slot_address(slot), options_.chunk_bytes);
+  lock.lock();
+  if (error != 0) hooks_.fatal(fmt::format("a frame cannot be moved into the arena: {}", std::strerror(error)));
+  empty_slots_.push_back(slot);
+  release_store(c);
+  c.last_use.store(next_tick(), std::memory_order_relaxed);
+  set_state(chunk, ChunkState::kResident);
+  c.wanted = 0;
+  // Touches that queued up while it was in transit, and found its old place empty.
+  userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
+  wait_ends(chunk);
+  work_.notify_all();
+}
+
+void Pager::settle(std::uint32_t chunk) {
+  Chunk& c = chunks_[chunk];
+  if (c.wanted != 0) {
+    c.wanted = 0;
+    if (c.state.load(std::memory_order_relaxed) == ChunkState::kResident) {
+      wait_ends(chunk);
+    } else {
+      demand(chunk);
+    }
+  }
+  work_.notify_all();
+}
+
+}  // namespace deeptm

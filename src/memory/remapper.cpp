@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/remapper.h"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+namespace deeptm {
+namespace {
+
+class MoveRemapper final : public Remapper {
+ public:
+  explicit MoveRemapper(const Userfault& userfault) : userfault_(userfault) {}
+  std::string_view name() const override { return "move"; }
+  bool watches_pool() const override { return true; }
+  std::size_t worst_case_mappings(std::size_t, std::size_t) const override { return 16; }
+
+  int transfer(std::byte* to, bool, std::byte* from, std::size_t bytes) override {
+    std::size_t done = 0;
+    const int error = move_on(to, from, bytes, done);
+    // A page in the middle can be pinned when the range is not one huge page: give back what was moved before it.
+    // The way back meets no pin: nobody can reach the pages at `to` yet.
+    if (error != 0 && done > 0) {
+      std::size_t returned = 0;
+      if (move_on(from, to, done, returned) != 0) return EIO;
+    }
+    return error;
+  }
+
+ private:
+  // EAGAIN means that the memory map was being changed at that moment.
+  int move_on(std::byte* to, std::byte* from, std::size_t bytes, std::size_t& done) const {
+    while (done < bytes) {
+      std::size_t moved = 0;
+      const int error = userfault_.move(to + done, from + done, bytes - done, &moved);
+      done += moved;
+      if (error != 0 && error != EAGAIN) return error;
+    }
+    return 0;
+  }
+
+  const Userfault& userfault_;
+};
+
+class MremapRemapper final : public Remapper {
+ public:
+  explicit MremapRemapper(const Userfault& userfault) : userfault_(userfault) {}
+  std::string_view name() const override { return "mremap"; }
+  bool watches_pool() const override { return false; }
+  std::size_t worst_case_mappings(std::size_t chunks, std::size_t frames) const override {
+    return chunks + frames + 16;
+  }
+
+  int transfer(std::byte* to, bool to_is_watched, std::byte* from, std::size_t bytes) override {
+    if (::mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == MAP_FAILED) return errno;
+    if (!to_is_watched) return 0;
+    // The frames brought their own, unwatched mapping along.
+    const int error = userfault_.watch(to, bytes);
+    userfault_.wake(to, bytes);
+    return error;
+  }
+
+ private:
+  const Userfault& userfault_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Remapper>> make_remapper(RemapMethod method, const Userfault& userfault) {
+  if (method == RemapMethod::kMove && !userfault.can_move()) {
+    return fail("remap 'move' needs UFFDIO_MOVE (Linux 6.8 or later): use --remap mremap or auto");
+  }
+  const bool move = method == RemapMethod::kMove || (method == RemapMethod::kAuto && userfault.can_move());
+  if (move) return std::make_unique<MoveRemapper>(userfault);
+  return std::make_unique<MremapRemapper>(userfault);
+}
+
+}  // namespace deeptm

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/config.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <bit>
+#include <optional>
+#include <utility>
+
+#include "graph/json_fields.h"
+
+namespace deeptm {
+namespace {
+
+template <class E, std::size_t N>
+void choose(Fields& fields, std::string_view name, E& out,
+            const std::array<std::pair<std::string_view, E>, N>& choices) {
+  std::string text;
+  fields.get(name, text, Need::kOptional);
+  if (text.empty()) return;
+  std::string names;
+  for (const auto& [choice, value] : choices) {
+    if (choice == text) {
+      out = value;
+      return;
+    }
+    names += fmt::format("{}'{}'", names.empty() ? "" : ", ", choice);
+  }
+  fields.complain(name, fmt::format("'{}' is none of {}", text, names));
+}
+
+constexpr std::array<std::pair<std::string_view, FileIo>, 3> kIo = {
+    {{"auto", FileIo::kAuto}, {"uring", FileIo::kUring}, {"threads", FileIo::kThreads}}};
+constexpr std::array<std::pair<std::string_view, RemapMethod>, 3> kRemap = {
+    {{"auto", RemapMethod::kAuto}, {"move", RemapMethod::kMove}, {"mremap", RemapMethod::kMremap}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kSlow = {
+    {{"file", "file"}, {"memory", "memory"}}};
+
+void read_limit(Fields& fields, FastLimit& fast) {
+  std::uint64_t bytes = 0;
+  double percent = 0;
+  fields.get("fast_bytes", bytes, Need::kOptional);
+  fields.get("fast_percent", percent, Need::kOptional);
+  if ((bytes == 0) == (percent == 0)) {
+    fields.complain("fast_bytes", "exactly one of fast_bytes and fast_percent must be there, above 0");
+  } else if (bytes != 0) {
+    fast = bytes;
+  } else if (percent < 0 || percent > 100) {
+    fields.complain("fast_percent", "is a percentage above 0 and up to 100");
+  } else {
+    fast = Percent{percent};
+  }
+}
+
+}  // namespace
+
+Result<RuntimeConfig> parse_config(std::string_view json) {
+  const auto document = parse_json(json);
+  if (!document) return fail("configuration: " + document.error().message);
+  const Place place{nullptr, "configuration"};
+  std::optional<Error> problem;
+  Fields fields(*document, place, problem);
+  RuntimeConfig config;
+  read_limit(fields, config.fast);
+  std::string_view slow = config.slow;
+  choose(fields, "slow", slow, kSlow);
+  config.slow = slow;
+  fields.get("slow_directory", config.slow_directory, Need::kOptional);
+  choose(fields, "io", config.io, kIo);
+  fields.get("chunk_bytes", config.chunk_bytes, Need::kOptional);
+  fields.get("workers", config.workers, Need::kOptional);
+  fields.get("read_ahead_chunks", config.read_ahead_chunks, Need::kOptional);
+  fields.get("threads", config.threads, Need::kOptional);
+  choose(fields, "remap", config.remap, kRemap);
+  fields.get("allow_user_mode_only", config.allow_user_mode_only, Need::kOptional);
+  fields.get("record_file", config.record_file, Need::kOptional);
+  fields.get("record_steps", config.record_steps, Need::kOptional);
+  fields.get("command", config.command, Need::kOptional);
+  fields.get("framework", config.framework, Need::kOptional);
+  fields.get("telemetry", config.telemetry, Need::kOptional);
+  fields.refuse_others();
+  if (config.chunk_bytes != 0 && (!std::has_single_bit(config.chunk_bytes) || config.chunk_bytes < kLeastChunkBytes ||
+                                  config.chunk_bytes > kMostChunkBytes)) {
+    fields.complain("chunk_bytes", "is a power of two from 64 KiB to 2 MiB");
+  }
+  if (config.workers == 0 || config.workers > 64) fields.complain("workers", "is between 1 and 64");
+  if (config.record_steps == 0) fields.complain("record_steps", "is at least 1");
+  if (problem) return tl::unexpected(*problem);
+  if (config.chunk_bytes == 0) config.chunk_bytes = choose_chunk_bytes(config.fast);
+  return config;
+}
+
+std::uint64_t choose_chunk_bytes(const FastLimit& fast) {
+  const auto* bytes = std::get_if<std::uint64_t>(&fast);
+  if (bytes == nullptr) return kMostChunkBytes;
+  std::uint64_t chunk = kMostChunkBytes;
+  while (chunk > kLeastChunkBytes && *bytes / chunk < 64) chunk /= 2;
+  return chunk;
+}
+
+}  // namespace deeptm

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "memory/file_tier.h"
+#include "memory/remapper.h"
+
+namespace deeptm {
+
+// What deeptm_create is told, as JSON; docs/configuration.md has a line for each field.
+struct RuntimeConfig {
+  FastLimit fast = Percent{100};
+  std::string slow = "file";
+  std::string slow_directory = "/var/tmp";
+  FileIo io = FileIo::kAuto;
+  std::uint64_t chunk_bytes = 0;  // 0: chosen by choose_chunk_bytes
+  std::uint32_t workers = 4;
+  std::uint32_t read_ahead_chunks = 4;
+  std::uint32_t threads = 0;  // of the framework, that touch tensors at once; 0: the processors
+  RemapMethod remap = RemapMethod::kAuto;
+  bool allow_user_mode_only = false;
+  std::string record_file;
+  std::uint32_t record_steps = 4;
+  std::string command, framework, telemetry;
+};
+
+// Refuses unknown fields, wrong types and values out of range, with one line that names the field.
+Result<RuntimeConfig> parse_config(std::string_view json);
+
+inline constexpr std::uint64_t kLeastChunkBytes = 64 * kKiB, kMostChunkBytes = 2 * kMiB;
+
+// The largest chunk, a power of two, that gives at least 64 frames: huge pages where the limit allows, finer paging
+// where it is small.
+std::uint64_t choose_chunk_bytes(const FastLimit& fast);
+
+}  // namespace deeptm

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// One training process under DeepTM: its tensors' memory, its kernels' announcements, its steps and statistics.
+// include/deeptm/runtime.h is this class in C.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "allocator/tensor_allocator.h"
+#include "base/result.h"
+#include "deeptm/runtime.h"
+#include "memory/pager.h"
+#include "profiler/recorder.h"
+#include "profiler/step_tracker.h"
+#include "runtime/config.h"
+#include "runtime/kernel_registry.h"
+#include "runtime/telemetry.h"
+
+namespace deeptm {
+
+using LogFunction = std::function<void(deeptm_log_level, const std::string&)>;
+
+class Runtime {
+ public:
+  // A limit too small to run at all is refused with the smallest that works; a run whose limit already belongs to
+  // another process with a line that begins "unmanaged:".
+  static Result<std::unique_ptr<Runtime>> create(std::string_view config_json, LogFunction log);
+  ~Runtime();
+
+  Result<void*> allocate(std::uint64_t bytes, std::uint64_t alignment);
+  void release(void* tensor);
+  bool owns(const void* address) const { return pager_->contains(address); }
+  std::uint64_t requested_bytes(const void* tensor) const { return allocator_->requested_bytes(tensor); }
+
+  std::uint32_t register_kernel(std::string_view name, std::string_view type, std::string_view attributes_json);
+  bool recording() const { return recorder_ != nullptr && recorder_->active(); }
+  void kernel_begin(deeptm_scope& scope, std::uint32_t kernel, std::int64_t step,
+                    std::span<const deeptm_access> inputs);
+  void kernel_end(deeptm_scope& scope, std::span<const deeptm_access> outputs);
+  void kernel_detach(deeptm_scope& scope);
+
+  // Closes the steps, writes the recording, publishes the statistics.
+  void flush(bool finished);
+
+  Pager& pager() { return *pager_; }
+  const Telemetry& telemetry() const { return *telemetry_; }
+
+ private:
+  Runtime(RuntimeConfig config, LogFunction log, std::shared_ptr<Telemetry> telemetry);
+  Result<void> start();
+  PagerHooks hooks();
+  void follow_peak(std::uint64_t bytes);
+  void publish();
+  void step_closed(const StepTracker::Closed& closed);
+  StepTotals totals() const;
+  [[noreturn]] void fatal(const std::string& message);
+  void note(char* field, std::size_t field_bytes, std::string_view text);
+
+  RuntimeConfig config_;
+  LogFunction log_;
+  std::shared_ptr<Telemetry> telemetry_;
+  KernelRegistry kernels_;
+  std::unique_ptr<Pager> pager_;
+  std::unique_ptr<TensorAllocator> allocator_;
+  std::unique_ptr<StepTracker> tracker_;
+  std::unique_ptr<Recorder> recorder_;
+  std::atomic<std::uint64_t> peak_followed_{0}, kernel_count_{0};
+};
+
+}  // namespace deeptm
