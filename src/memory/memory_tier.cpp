@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/memory_tier.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "memory/segments.h"
+#include "memory/stream_copy.h"
+
+namespace deeptm {
+namespace {
+
+constexpr std::size_t kHugePage = 2 * kMiB;
+// Below this the copy fits the caches and memcpy is as good.
+constexpr std::size_t kStreamFrom = kMiB;
+
+// A border inside a huge page would keep it from being one.
+std::uint64_t whole_huge_pages(std::uint64_t bytes) { return (bytes + kHugePage - 1) / kHugePage * kHugePage; }
+
+std::string text_of(int code) { return std::system_category().message(code); }
+
+// All physical memory: what reserve() can grow into without moving. Addresses alone, until reserve() opens them.
+class AddressRange {
+ public:
+  AddressRange() {
+    const auto pages = static_cast<std::size_t>(std::max(sysconf(_SC_PHYS_PAGES), 1L));
+    bytes_ = whole_huge_pages(pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
+    mapped_ = mmap(nullptr, bytes_ + kHugePage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped_ == MAP_FAILED) return;
+    // A child that writes would only copy it, page by page; core dumps would hold it all.
+    madvise(mapped_, bytes_ + kHugePage, MADV_DONTFORK);
+    madvise(mapped_, bytes_ + kHugePage, MADV_DONTDUMP);
+    madvise(mapped_, bytes_ + kHugePage, MADV_HUGEPAGE);
+  }
+  ~AddressRange() {
+    // In a forked child something else may be at these addresses.
+    if (mapped() && getpid() == owner_) munmap(mapped_, bytes_ + kHugePage);
+  }
+  AddressRange(const AddressRange&) = delete;
+  AddressRange& operator=(const AddressRange&) = delete;
+
+  bool mapped() const { return mapped_ != MAP_FAILED; }
+  bool owned() const { return getpid() == owner_; }
+  std::size_t bytes() const { return bytes_; }
+  std::byte* begin() const {
+    const auto address = reinterpret_cast<std::uintptr_t>(mapped_);
+    return static_cast<std::byte*>(mapped_) + (kHugePage - address % kHugePage) % kHugePage;
+  }
+
+ private:
+  const pid_t owner_ = getpid();
+  std::size_t bytes_ = 0;
+  void* mapped_ = MAP_FAILED;
+};
+
+class MemoryTier final : public Tier {
+ public:
+  explicit MemoryTier(MemoryTierOptions options) : options_(std::move(options)) {}
+
+  bool mapped() const { return range_.mapped(); }
+  std::string name() const override { return "memory"; }
+  std::string description() const override { return "anonymous memory"; }
+
+  Result<void> reserve(std::uint64_t bytes) override {
+    const std::lock_guard lock(growing_);
+    if (bytes <= reserved_bytes_) return {};
+    if (!range_.owned()) return foreign_process();
+    if (bytes > range_.bytes()) {
+      return fail(fmt::format("memory tier: {} wanted, more than the {} of this machine; use --slow file:DIR",
+                              format_bytes(bytes), format_bytes(range_.bytes())));
+    }
+    const std::uint64_t exact = whole_huge_pages(bytes);
+    const std::uint64_t ahead =
+        whole_huge_pages(std::min<std::uint64_t>(growth_target(reserved_bytes_, bytes), range_.bytes()));
+    if (ahead > exact && grow(ahead)) return {};
+    return grow(exact);
+  }
+
+  std::uint64_t reserved_bytes() const override { return reserved_bytes_; }
+
+  Result<void> read(std::span<const Segment> segments) override {
+    if (auto ready = check(Direction::kRead, segments); !ready) return ready;
+    for (const Segment& s : segments) copy(s.memory, range_.begin() + s.offset, s.bytes);
+    return {};
+  }
+
+  Result<void> write(std::span<const Segment> segments) override {
+    if (auto ready = check(Direction::kWrite, segments); !ready) return ready;
+    for (const Segment& s : segments) copy(range_.begin() + s.offset, s.memory, s.bytes);
+    return {};
+  }
+
+ private:
+  static tl::unexpected<Error> foreign_process() {
+    return fail("memory tier: used by a forked child of the process that opened it; only that process may");
+  }
+
+  static void copy(std::byte* to, const std::byte* from, std::size_t bytes) {
+    if (bytes >= kStreamFrom) {
+      stream_copy(to, from, bytes);
+    } else if (bytes != 0) {
+      std::memcpy(to, from, bytes);
+    }
+  }
+
+  Result<void> check(Direction direction, std::span<const Segment> segments) const {
+    if (!range_.owned()) return foreign_process();
+    return check_segments("memory tier", direction, segments, reserved_bytes_);
+  }
+
+  Result<void> grow(std::uint64_t target) {
+    if (auto room = check_room(target); !room) return room;
+    const std::uint64_t now = reserved_bytes_;
+    if (mprotect(range_.begin() + now, target - now, PROT_READ | PROT_WRITE) != 0) {
+      return fail(fmt::format("memory tier: {} more could not be reserved ({} in all): {}; use --slow file:DIR",
+                              format_bytes(target - now), format_bytes(target), text_of(errno)));
+    }
+    reserved_bytes_ = target;
+    return {};
+  }
+
+  // Pages that were reserved and never written are promised but still count as available.
+  Result<void> check_room(std::uint64_t target) const {
+    const std::uint64_t missing = target - std::min(target, resident_bytes());
+    const AvailableMemory available = options_.available();
+    if (missing <= available.bytes - std::min(available.bytes, options_.keep_free_bytes)) return {};
+    return fail(
+        fmt::format("memory tier: {} more are needed ({} in all), but {} are available in {} and {} of them are "
+                    "kept free; use --slow file:DIR",
+                    format_bytes(missing), format_bytes(target), format_bytes(available.bytes), available.limited_by,
+                    format_bytes(options_.keep_free_bytes)));
+  }
+
+  std::uint64_t resident_bytes() const {
+    std::vector<unsigned char> present(reserved_bytes_ / kTierAlignment);
+    if (present.empty() || mincore(range_.begin(), reserved_bytes_, present.data()) != 0) return 0;
+    const auto pages =
+        std::count_if(present.begin(), present.end(), [](unsigned char page) { return (page & 1) != 0; });
+    return static_cast<std::uint64_t>(pages) * kTierAlignment;
+  }
+
+  const MemoryTierOptions options_;
+  AddressRange range_;
+  std::mutex growing_;
+  std::atomic<std::uint64_t> reserved_bytes_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Tier>> open_memory_tier(MemoryTierOptions options) {
+  auto tier = std::make_unique<MemoryTier>(std::move(options));
+  if (!tier->mapped()) {
+    return fail(
+        fmt::format("memory tier: no address range as large as the machine's memory: {}; raise ulimit -v, or "
+                    "use --slow file:DIR",
+                    text_of(errno)));
+  }
+  return tier;
+}
+
+}  // namespace deeptm

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The `memory` tier: anonymous pages that the fast limit does not count.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "memory/available_memory.h"
+#include "memory/tier.h"
+
+namespace deeptm {
+
+struct MemoryTierOptions {
+  // Left to everyone else: reserve() fails before less than this would remain available.
+  std::uint64_t keep_free_bytes = 256ULL << 20;
+  // Asked at each growth; a test may answer for the machine.
+  std::function<AvailableMemory()> available = [] { return available_memory(); };
+};
+
+// Thread-safe. Not there in forked children: their transfers fail.
+Result<std::unique_ptr<Tier>> open_memory_tier(MemoryTierOptions options = {});
+
+}  // namespace deeptm
