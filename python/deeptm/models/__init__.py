@@ -42,10 +42,15 @@ def find(name):
     raise ValueError(f"unknown model '{name}': did you mean '{nearest}'? known: {', '.join(MODELS)}")
 
 
+def check_image(spec, image):
+    """A ValueError where the model's layers would shrink inputs of that side to nothing."""
+    if image < spec.min_image:
+        raise ValueError(f"{spec.name} needs --image of at least {spec.min_image}, got {image}")
+
+
 def build(name, image, classes):
     """An untrained, uncompiled Keras model whose outputs are logits over `classes`."""
     spec = find(name)
-    if image < spec.min_image:
-        raise ValueError(f"{name} needs --image of at least {spec.min_image}, got {image}")
+    check_image(spec, image)
     module = importlib.import_module(f"deeptm.models.{spec.module}")
     return getattr(module, name)(image, classes)
