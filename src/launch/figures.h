@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run's telemetry says, as plain values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/telemetry.h"
+
+namespace deeptm {
+
+struct KernelWait {
+  std::string kernel;
+  std::uint64_t waits = 0;
+  double seconds = 0;
+};
+
+// Means over the training steps that were looked at.
+struct PerStep {
+  double bytes_in = 0, bytes_out = 0, waits = 0, wait_seconds = 0;
+};
+
+struct RunFigures {
+  bool managed = false;   // a process of the run claimed the fast limit
+  bool finished = false;  // and ended in order
+  std::uint32_t other_processes = 0;
+  std::uint64_t steps = 0;                                 // of any kind
+  std::uint64_t training_steps = 0, evaluation_steps = 0;  // among the last Telemetry::kSteps
+  std::optional<double> median_step_seconds;               // of the training steps
+  std::optional<PerStep> per_step;
+  std::uint64_t fast_limit_bytes = 0, fast_peak_bytes = 0, live_peak_bytes = 0, footprint_peak_bytes = 0;
+  std::uint64_t slow_reserved_bytes = 0;
+  std::uint64_t bytes_in = 0, bytes_out = 0, clean_dropped_bytes = 0;
+  std::uint64_t waits = 0, failed_allocations = 0;
+  double wait_seconds = 0;
+  std::vector<KernelWait> kernel_waits;  // the longest first
+  std::string slow_tier, remap, framework, error, recording, note;
+};
+
+// Looks at the last `training_steps` training steps for the figures per step; 0 means all.
+RunFigures read_figures(const Telemetry& telemetry, std::size_t training_steps = 0);
+
+// The middle value, or the mean of the two middle ones; nothing for no values.
+std::optional<double> median(std::vector<double> values);
+
+}  // namespace deeptm

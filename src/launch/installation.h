@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+
+#include "base/result.h"
+
+namespace deeptm {
+
+// Where DeepTM's own files are: in a checkout, or under the prefix it was installed to.
+struct Installation {
+  std::filesystem::path library;         // libdeeptm.so, what adapters call
+  std::filesystem::path include_folder;  // holds deeptm/runtime.h
+  std::filesystem::path python_folder;   // holds the package `deeptm`
+  std::filesystem::path adapter_folder;  // holds tensorflow/
+  std::filesystem::path checkout;        // empty if installed
+
+  // The checkout's own environment, whether or not it has been made; empty if installed.
+  std::filesystem::path own_python() const;
+};
+
+// From the program's own path. A build folder anywhere below a checkout belongs to it; one elsewhere is told where
+// its checkout is by `home`.
+Result<Installation> find_installation(const std::filesystem::path& program, const std::filesystem::path& home);
+
+// Of /proc/self/exe and DEEPTM_HOME.
+Result<Installation> this_installation();
+
+}  // namespace deeptm

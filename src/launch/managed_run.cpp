@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/managed_run.h"
+
+#include <nlohmann/json.hpp>
+
+#include "launch/machine_info.h"
+#include "launch/shared_telemetry.h"
+
+namespace deeptm {
+
+std::string command_text(const std::vector<std::string>& arguments) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,%@";
+  std::string text;
+  for (const std::string& argument : arguments) {
+    if (!text.empty()) text += ' ';
+    if (!argument.empty() && argument.find_first_not_of(plain) == std::string::npos) {
+      text += argument;
+      continue;
+    }
+    text += '\'';
+    for (const char c : argument) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    text += '\'';
+  }
+  return text;
+}
+
+Result<void> check_settings(const MemorySettings& settings) {
+  if (const auto* bytes = std::get_if<std::uint64_t>(&settings.fast)) {
+    if (auto fits = check_fast_bytes(*bytes); !fits) return fits;
+  }
+  if (settings.slow.kind == "file") {
+    if (auto state = check_slow_directory(settings.slow.directory); !state) return tl::unexpected(state.error());
+  }
+  return {};
+}
+
+std::string runtime_config(const MemorySettings& settings, const Adapter& adapter, const std::string& telemetry,
+                           const std::vector<std::string>& arguments) {
+  nlohmann::json config;
+  if (const auto* bytes = std::get_if<std::uint64_t>(&settings.fast)) {
+    config["fast_bytes"] = *bytes;
+  } else {
+    config["fast_percent"] = std::get<Percent>(settings.fast).value;
+  }
+  config["slow"] = settings.slow.kind;
+  if (settings.slow.kind == "file") config["slow_directory"] = settings.slow.directory.string();
+  if (settings.chunk_bytes != 0) config["chunk_bytes"] = settings.chunk_bytes;
+  if (settings.workers) config["workers"] = *settings.workers;
+  config["remap"] = settings.remap;
+  if (!settings.record_file.empty()) config["record_file"] = settings.record_file.string();
+  config["command"] = command_text(arguments);
+  config["framework"] = adapter.framework;
+  config["telemetry"] = telemetry;
+  // Arguments need not be UTF-8; the record shows them as well as it can.
+  return config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& adapter,
+                               const std::vector<std::string>& arguments, Environment environment,
+                               std::size_t training_steps) {
+  const auto telemetry = SharedTelemetry::create();
+  if (!telemetry) return tl::unexpected(telemetry.error());
+  load_adapter(environment, adapter.library, runtime_config(settings, adapter, telemetry->path(), arguments));
+  const auto outcome = supervise({arguments, environment.lines()});
+  if (!outcome) return tl::unexpected(outcome.error());
+  return ManagedRun{*outcome, read_figures(**telemetry, training_steps)};
+}
+
+}  // namespace deeptm
