@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command_line.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace deeptm::cli {
+
+void say(const std::string& line) { fmt::print(stderr, "deeptm: {}\n", line); }
+
+int refuse(const std::string& message, int exit_code) {
+  fmt::print(stderr, "deeptm: error: {}\n", message);
+  return exit_code;
+}
+
+void example(CLI::App* app, const std::string& text) { app->footer("Example:\n  " + text); }
+
+}  // namespace deeptm::cli

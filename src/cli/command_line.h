@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the subcommands share. Each has a file of its own and a function here that adds it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace deeptm::cli {
+
+inline constexpr int kFailed = 1, kBadInput = 2;
+
+struct Subcommand {
+  CLI::App* app = nullptr;
+  std::function<int()> run;  // returns the exit code; called if the subcommand was given
+};
+
+// `command` is what stood behind "--".
+Subcommand add_run(CLI::App& app, const std::vector<std::string>& command);
+Subcommand add_train(CLI::App& app);
+Subcommand add_record(CLI::App& app);
+Subcommand add_show(CLI::App& app);
+Subcommand add_doctor(CLI::App& app);
+
+// One line on standard error that begins with "deeptm: ".
+void say(const std::string& line);
+// The same as an error; returns exit_code.
+int refuse(const std::string& message, int exit_code = kBadInput);
+
+// Shown at the end of a subcommand's --help.
+void example(CLI::App* app, const std::string& text);
+
+}  // namespace deeptm::cli

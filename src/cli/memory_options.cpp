@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/memory_options.h"
+
+namespace deeptm::cli {
+
+void MemoryOptions::add_to(CLI::App& app) {
+  auto* limit = app.add_option("--fast", fast, "fast memory for all tensors: 4GiB, or 20% of the peak of live tensors");
+  if (fast.empty()) {
+    limit->required();
+  } else {
+    limit->capture_default_str();
+  }
+  app.add_option("--slow", slow,
+                 "where the rest goes: file:DIR (a directory on disk) or memory [DEEPTM_SLOW_DIR, else /var/tmp]");
+  app.add_option("--chunk", chunk, "unit of moves, a power of two from 64KiB to 2MiB [chosen by the limit]");
+  app.add_option("--workers", workers, "threads that move bytes [4]")->check(CLI::Range(1, 64));
+  app.add_option("--remap", remap, "how pages move: auto, move (Linux 6.8) or mremap [auto]")
+      ->check(CLI::IsMember({"auto", "move", "mremap"}));
+}
+
+Result<MemorySettings> MemoryOptions::settings() const {
+  MemorySettings settings;
+  const auto limit = parse_fast_limit(fast);
+  if (!limit) return fail("--fast: " + limit.error().message);
+  settings.fast = *limit;
+  const auto place = parse_slow(slow, default_slow_directory());
+  if (!place) return fail("--slow: " + place.error().message);
+  settings.slow = *place;
+  if (!chunk.empty()) {
+    const auto bytes = parse_bytes(chunk);
+    if (!bytes) return fail("--chunk: " + bytes.error().message);
+    settings.chunk_bytes = *bytes;
+  }
+  settings.workers = workers;
+  settings.remap = remap;
+  if (auto works = check_settings(settings); !works) return tl::unexpected(works.error());
+  return settings;
+}
+
+}  // namespace deeptm::cli

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// --fast, --slow, --chunk, --workers, --remap: the same in every subcommand that manages memory.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "cli/command_line.h"
+#include "launch/managed_run.h"
+
+namespace deeptm::cli {
+
+struct MemoryOptions {
+  std::string fast, slow{}, chunk{}, remap = "auto";
+  std::optional<std::uint32_t> workers{};
+
+  // `fast` keeps its value as the default if it has one, else the option is required.
+  void add_to(CLI::App& app);
+  // Checked; the error is for the user.
+  Result<MemorySettings> settings() const;
+};
+
+}  // namespace deeptm::cli

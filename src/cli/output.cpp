@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/output.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/files.h"
+
+namespace deeptm::cli {
+
+Result<void> check_output(const std::filesystem::path& file) {
+  if (file.empty()) return {};
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored))
+    return fail(fmt::format("{} is a directory: name a file", file.string()));
+  const auto folder = std::filesystem::absolute(file).parent_path();
+  if (!std::filesystem::is_directory(folder, ignored)) {
+    return fail(fmt::format("{}: the directory {} does not exist", file.string(), folder.string()));
+  }
+  if (::access(folder.c_str(), W_OK) != 0) {
+    return fail(fmt::format("{}: the directory {} is not writable", file.string(), folder.string()));
+  }
+  return {};
+}
+
+Result<void> write_json(const std::filesystem::path& file, const nlohmann::json& value) {
+  return write_file(file, value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace deeptm::cli

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// deeptm record: the step graphs of built-in models, written by running a few steps of each.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/command_line.h"
+#include "cli/memory_options.h"
+#include "cli/stack.h"
+#include "cli/workload_options.h"
+#include "launch/experiment.h"
+
+namespace deeptm::cli {
+namespace {
+
+struct Options {
+  MemoryOptions memory{.fast = "100%"};
+  std::vector<std::string> models;
+  Workload workload;
+  std::string folder = ".", results = "results";
+};
+
+int record_one(const Options& options, const Stack& stack, MemorySettings settings, const std::string& model) {
+  Workload workload = options.workload;
+  workload.model = model;
+  const auto file = std::filesystem::absolute(options.folder) / (model + ".graph.json.zst");
+  settings.record_file = file;
+  std::error_code error;
+  std::filesystem::remove(file, error);
+  const Experiment experiment(stack.installation, stack.python, stack.adapter, workload,
+                              std::filesystem::absolute(options.results), say);
+  const auto measured = experiment.run_managed("record", {}, settings);
+  if (!measured) return refuse(measured.error().message, measured.error().exit_code);
+  if (!std::filesystem::exists(file, error)) {
+    const std::string& why = measured->figures.recording;
+    return refuse(fmt::format("{} was not written: {}", file.string(), why.empty() ? "no training step" : why),
+                  kFailed);
+  }
+  fmt::print("{}\n", file.string());
+  return 0;
+}
+
+int run(const Options& options) {
+  const auto settings = options.memory.settings();
+  if (!settings) return refuse("record: " + settings.error().message);
+  std::error_code error;
+  std::filesystem::create_directories(options.folder, error);
+  if (error) return refuse(fmt::format("record: {}: {}", options.folder, error.message()));
+  const auto stack = find_stack();
+  if (!stack) return refuse(stack.error().message, kFailed);
+  for (const std::string& model : options.models) {
+    if (const int code = record_one(options, *stack, *settings, model); code != 0) return code;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Subcommand add_record(CLI::App& app) {
+  auto* sub = app.add_subcommand("record", "write the step graphs of built-in models");
+  auto options = std::make_shared<Options>();
+  options->workload.steps = 4;
+  sub->add_option("models", options->models, "one or more of the models of `deeptm train`")->required();
+  sub->add_option("-o,--output", options->folder, "folder for the MODEL.graph.json.zst files")->capture_default_str();
+  options->memory.add_to(*sub);
+  add_workload_options(*sub, options->workload);
+  sub->add_option("--results", options->results, "folder for what is measured on the way")->capture_default_str();
+  example(sub, "deeptm record mobilenet resnet50 --batch 16 --image 96 -o graphs");
+  return {sub, [options] { return run(*options); }};
+}
+
+}  // namespace deeptm::cli

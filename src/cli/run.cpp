@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// deeptm run: any command, its TensorFlow tensors in bounded fast memory.
+#include <memory>
+
+#include "cli/command_line.h"
+#include "cli/memory_options.h"
+#include "cli/output.h"
+#include "cli/stack.h"
+#include "launch/summary.h"
+
+namespace deeptm::cli {
+namespace {
+
+struct Options {
+  MemoryOptions memory;
+  std::string record, json;
+};
+
+RunRecord record_of(const std::vector<std::string>& command, const MemorySettings& settings, const ManagedRun& run) {
+  RunRecord record;
+  record.config = to_json(settings);
+  record.config["command"] = command_text(command);
+  record.command = command;
+  record.exit_code = run.outcome.exit_code;
+  record.step_seconds = run.figures.median_step_seconds;
+  record.figures = run.figures;
+  return record;
+}
+
+int run(const Options& options, std::vector<std::string> command) {
+  if (command.empty()) return refuse("run: no command; write it behind --: deeptm run --fast 4GiB -- python train.py");
+  auto settings = options.memory.settings();
+  if (!settings) return refuse("run: " + settings.error().message);
+  for (const std::string& file : {options.record, options.json}) {
+    if (auto works = check_output(file); !works) return refuse("run: " + works.error().message);
+  }
+  if (!options.record.empty()) settings->record_file = std::filesystem::absolute(options.record);
+
+  const auto stack = find_stack_for(command);
+  if (!stack) return refuse(stack.error().message, kFailed);
+  Environment environment = Environment::current();
+  for (const std::string& note : drop_hostile_settings(environment)) say(note);
+  use_one_inter_op_thread(environment);
+  const auto done = run_managed(*settings, stack->adapter, command, std::move(environment));
+  if (!done) return refuse(done.error().message, 127);
+
+  for (const std::string& line : summarize(done->figures, done->outcome)) say(line);
+  if (!options.json.empty()) {
+    auto written = write_json(options.json, to_json(record_of(command, *settings, *done)));
+    if (!written)
+      return refuse(written.error().message, done->outcome.exit_code != 0 ? done->outcome.exit_code : kFailed);
+  }
+  return done->outcome.exit_code;
+}
+
+}  // namespace
+
+Subcommand add_run(CLI::App& app, const std::vector<std::string>& command) {
+  auto* sub = app.add_subcommand("run", "run a command (behind --) whose TensorFlow tensors live in bounded fast memory");
+  auto options = std::make_shared<Options>();
+  options->memory.add_to(*sub);
+  sub->add_option("--record", options->record, "write the step graph of the first training steps to this file");
+  sub->add_option("--json", options->json, "write what was measured to this file");
+  example(sub, "deeptm run --fast 4GiB --slow file:/var/tmp -- python train.py --epochs 3");
+  return {sub, [options, command] { return run(*options, command); }};
+}
+
+}  // namespace deeptm::cli

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// deeptm train: a built-in model in bounded fast memory, compared with stock TensorFlow and checked against it.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/command_line.h"
+#include "cli/memory_options.h"
+#include "cli/output.h"
+#include "cli/stack.h"
+#include "cli/workload_options.h"
+#include "launch/experiment.h"
+#include "launch/summary.h"
+
+namespace deeptm::cli {
+namespace {
+
+struct Options {
+  MemoryOptions memory{.fast = "20%"};
+  Workload workload;
+  bool compare = false, check = false;
+  unsigned rounds = 3;
+  std::string json, results = "results";
+};
+
+using Times = std::vector<double>;
+
+// Stock TensorFlow and DeepTM in turn, so that what else the machine does falls on all of them.
+Attempt<void> compare(const Experiment& experiment, const MemorySettings& settings, unsigned rounds,
+                      RunRecord& record) {
+  Times stock, defaults, managed;
+  for (unsigned round = 1; round <= rounds; ++round) {
+    const auto same = experiment.run_stock(fmt::format("stock-{}", round), {});
+    if (!same) return tl::unexpected(same.error());
+    const auto own = experiment.run_stock(fmt::format("stock-defaults-{}", round), {.inter_op = 0});
+    if (!own) return tl::unexpected(own.error());
+    const auto ours = experiment.run_managed(fmt::format("deeptm-{}", round), {}, settings);
+    if (!ours) return tl::unexpected(ours.error());
+    stock.push_back(same->result.median_step_seconds);
+    defaults.push_back(own->result.median_step_seconds);
+    managed.push_back(ours->result.median_step_seconds);
+    record.figures = ours->figures;
+    record.versions = ours->result.versions;
+  }
+  record.step_seconds_stock = median(stock);
+  record.step_seconds_stock_defaults = median(defaults);
+  record.step_seconds = median(managed);
+  return {};
+}
+
+// One run of each under determinism. Without a comparison its times are the record's.
+Attempt<void> check(const Experiment& experiment, const MemorySettings& settings, RunRecord& record) {
+  const WorkloadMode mode{.deterministic = true};
+  const auto stock = experiment.run_stock("check-stock", mode);
+  if (!stock) return tl::unexpected(stock.error());
+  const auto managed = experiment.run_managed("check-deeptm", mode, settings);
+  if (!managed) return tl::unexpected(managed.error());
+  record.differences = differences(stock->result, managed->result);
+  if (record.step_seconds) return {};
+  record.step_seconds_stock = stock->result.median_step_seconds;
+  record.step_seconds = managed->result.median_step_seconds;
+  record.figures = managed->figures;
+  record.versions = managed->result.versions;
+  return {};
+}
+
+Attempt<void> train(const Experiment& experiment, const MemorySettings& settings, RunRecord& record) {
+  const auto managed = experiment.run_managed("deeptm", {}, settings);
+  if (!managed) return tl::unexpected(managed.error());
+  record.step_seconds = managed->result.median_step_seconds;
+  record.figures = managed->figures;
+  record.versions = managed->result.versions;
+  return {};
+}
+
+void print_times(const Options& options, const RunRecord& record) {
+  fmt::print("step: {} (median of {} steps)\n", format_seconds(*record.step_seconds), options.workload.steps);
+  const auto against = [&](const std::optional<double>& stock, std::string_view name) {
+    if (!stock) return;
+    fmt::print("performance: {:.3f} of stock TensorFlow {} ({})\n", *stock / *record.step_seconds, name,
+               format_seconds(*stock));
+  };
+  const bool deterministic = !options.compare;
+  against(record.step_seconds_stock,
+          deterministic ? "with the same threads, deterministic operations, one run each" : "with the same threads");
+  against(record.step_seconds_stock_defaults, "with its default threads");
+}
+
+void print_result(const Options& options, const RunRecord& record) {
+  const RunFigures& figures = record.figures;
+  fmt::print("\n{}, batch {}, {}\n", options.workload.model, options.workload.batch, options.workload.data);
+  print_times(options, record);
+  fmt::print("fast memory: {} limit, {} peak; tensors: {} peak\n", format_bytes(figures.fast_limit_bytes),
+             format_bytes(figures.fast_peak_bytes), format_bytes(figures.live_peak_bytes));
+  if (figures.per_step) {
+    const PerStep& step = *figures.per_step;
+    fmt::print("a step moves: {} in, {} out; waits {:.1f} times, {}\n",
+               format_bytes(static_cast<std::uint64_t>(step.bytes_in)),
+               format_bytes(static_cast<std::uint64_t>(step.bytes_out)), step.waits, format_seconds(step.wait_seconds));
+  }
+  fmt::print("slow tier: {}\n", figures.slow_tier);
+  if (!record.differences) return;
+  if (record.differences->empty()) {
+    fmt::print("check: bit-identical to stock TensorFlow (losses, weights, optimizer state)\n");
+  }
+  for (const std::string& difference : *record.differences) fmt::print("check: DIFFERS from stock: {}\n", difference);
+}
+
+RunRecord record_for(const Options& options, const MemorySettings& settings) {
+  RunRecord record;
+  record.config = {{"workload", to_json(options.workload)}, {"memory", to_json(settings)}};
+  record.config["memory"]["fast"] = options.memory.fast;
+  record.config["rounds"] = options.compare ? nlohmann::json(options.rounds) : nlohmann::json(nullptr);
+  record.config["check"] = options.check;
+  record.command = {"deeptm", "train", options.workload.model, "--fast", options.memory.fast};
+  return record;
+}
+
+int run(const Options& options) {
+  auto settings = options.memory.settings();
+  if (!settings) return refuse("train: " + settings.error().message);
+  if (auto works = check_output(options.json); !works) return refuse("train: --json " + works.error().message);
+  const auto stack = find_stack();
+  if (!stack) return refuse(stack.error().message, kFailed);
+  RunRecord record = record_for(options, *settings);
+  const Experiment experiment(stack->installation, stack->python, stack->adapter, options.workload,
+                              std::filesystem::absolute(options.results), say);
+
+  // The share is of the peak of what is run: deterministic operations need other tensors.
+  const auto bytes = experiment.fast_bytes(settings->fast, {.deterministic = options.check && !options.compare});
+  if (!bytes) return refuse(bytes.error().message, bytes.error().exit_code);
+  settings->fast = *bytes;
+  Attempt<void> done;
+  if (options.compare) done = compare(experiment, *settings, options.rounds, record);
+  if (done && options.check) done = check(experiment, *settings, record);
+  if (done && !options.compare && !options.check) done = train(experiment, *settings, record);
+  if (!done) return refuse(done.error().message, done.error().exit_code);
+
+  print_result(options, record);
+  const auto file = experiment.folder() / "run.json";
+  const auto json = to_json(record);
+  if (auto written = write_json(file, json); !written) return refuse(written.error().message, kFailed);
+  if (!options.json.empty()) {
+    if (auto written = write_json(options.json, json); !written) return refuse(written.error().message, kFailed);
+  }
+  fmt::print("files: {}\n", file.string());
+  return record.differences && !record.differences->empty() ? kFailed : 0;
+}
+
+}  // namespace
+
+Subcommand add_train(CLI::App& app) {
+  auto* sub = app.add_subcommand("train", "train a built-in model in bounded fast memory");
+  auto options = std::make_shared<Options>();
+  sub->add_option("model", options->workload.model,
+                  "alexnet, vgg19, mobilenet, resnet50, resnet152, inception_v4, transformer, lstm")
+      ->required();
+  options->memory.add_to(*sub);
+  add_workload_options(*sub, options->workload);
+  sub->add_option("--steps", options->workload.steps, "steps that are timed")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  sub->add_flag("--compare", options->compare, "run stock TensorFlow in alternation and print the performance");
+  sub->add_option("--rounds", options->rounds, "alternations of --compare")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  sub->add_flag("--check", options->check, "prove losses, weights and optimizer state bit-identical to stock");
+  sub->add_option("--json", options->json, "write what was measured to this file, too");
+  sub->add_option("--results", options->results, "folder for what is measured")->capture_default_str();
+  example(sub, "deeptm train mobilenet --batch 32 --image 96 --steps 12 --fast 20% --check");
+  return {sub, [options] { return run(*options); }};
+}
+
+}  // namespace deeptm::cli

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/workload_options.h"
+
+namespace deeptm::cli {
+
+void add_workload_options(CLI::App& app, Workload& workload) {
+  const CLI::Range positive(1, 1'000'000);
+  app.add_option("--batch", workload.batch, "samples of a step")->check(positive)->capture_default_str();
+  app.add_option("--image", workload.image, "pixels of a side, or tokens of a sequence [the model's own]")
+      ->check(positive);
+  app.add_option("--warmup", workload.warmup, "steps before those that are timed")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--data", workload.data, "fashion-mnist or random")
+      ->check(CLI::IsMember({"fashion-mnist", "random"}))
+      ->capture_default_str();
+  app.add_option("--optimizer", workload.optimizer, "sgd, momentum or adam")
+      ->check(CLI::IsMember({"sgd", "momentum", "adam"}))
+      ->capture_default_str();
+  app.add_option("--seed", workload.seed, "of weights and data")->capture_default_str();
+}
+
+}  // namespace deeptm::cli
