@@ -76,7 +76,12 @@ Result<RuntimeConfig> parse_config(std::string_view json) {
   fields.get("allow_user_mode_only", config.allow_user_mode_only, Need::kOptional);
   fields.get("record_file", config.record_file, Need::kOptional);
   fields.get("record_steps", config.record_steps, Need::kOptional);
-  fields.get("command", config.command, Need::kOptional);
+  if (const auto* words = fields.array("command", Need::kOptional)) {
+    for (const auto& word : *words) {
+      if (!word.is_string()) fields.complain("command", "is a list of words");
+      if (word.is_string()) config.command.push_back(word.get<std::string>());
+    }
+  }
   fields.get("framework", config.framework, Need::kOptional);
   fields.get("telemetry", config.telemetry, Need::kOptional);
   fields.refuse_others();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -26,7 +27,9 @@ struct RuntimeConfig {
   bool allow_user_mode_only = false;
   std::string record_file;
   std::uint32_t record_steps = 4;
-  std::string command, framework, telemetry;
+  std::vector<std::string> command;  // for the record
+  std::string framework;             // "tensorflow 2.21.0"
+  std::string telemetry;             // file of the shared block; empty: none
 };
 
 // Refuses unknown fields, wrong types and values out of range, with one line that names the field.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -49,6 +50,11 @@ Result<std::shared_ptr<Tier>> open_tier(const RuntimeConfig& config) {
 
 std::uint64_t physical_bytes() {
   return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
 }  // namespace
@@ -119,8 +125,12 @@ Result<void> Runtime::start() {
     Recorder::Options record;
     record.file = config_.record_file;
     record.steps = config_.record_steps;
-    record.origin.command = config_.command;
-    record.origin.framework = config_.framework;
+    const std::string_view framework = config_.framework;
+    record.origin.deeptm_version = DEEPTM_VERSION;
+    record.origin.framework = framework.substr(0, framework.find(' '));
+    record.origin.framework_version = framework.substr(std::min(framework.size(), framework.find(' ') + 1));
+    record.origin.command_line = config_.command;
+    record.origin.host = host_name();
     recorder_ = std::make_unique<Recorder>(std::move(record));
   }
   install_fork_guard(pager_->base(), pager_->arena_bytes());

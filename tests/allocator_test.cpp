@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <map>
+#include <random>
+#include <thread>
+
+#include "pager_fixture.h"
+
+namespace deeptm {
+namespace {
+
+using testing::Memory;
+using testing::small_chunks;
+
+TEST(RangeHeap, BestFitLowestAddress) {
+  RangeHeap heap(0, 100);
+  // |a 10|b 20|c 10|d 10|rest 50|
+  EXPECT_EQ(heap.allocate(10), 0u);
+  EXPECT_EQ(heap.allocate(20), 10u);
+  EXPECT_EQ(heap.allocate(10), 30u);
+  EXPECT_EQ(heap.allocate(10), 40u);
+  heap.release(10, 20);
+  heap.release(40, 10);  // merges with the rest: [40, 100)
+  EXPECT_EQ(heap.free_ranges(), 2u);
+  EXPECT_EQ(heap.allocate(15), 10u);  // the hole of 20, not the rest
+  EXPECT_EQ(heap.allocate(5), 25u);   // what is left of it
+  EXPECT_EQ(heap.allocate(61), std::nullopt);
+  EXPECT_EQ(heap.allocate(60), 40u);
+  EXPECT_EQ(heap.used_pages(), 100u);
+}
+
+TEST(RangeHeap, AlignmentSplitsOffBothEnds) {
+  RangeHeap heap(3, 60);
+  EXPECT_EQ(heap.allocate(10, 16), 16u);
+  EXPECT_EQ(heap.free_ranges(), 2u);  // [3, 16) and [26, 63)
+  EXPECT_EQ(heap.allocate(13), 3u);
+  heap.release(16, 10);
+  heap.release(3, 13);
+  EXPECT_EQ(heap.free_ranges(), 1u);
+  EXPECT_EQ(heap.used_pages(), 0u);
+}
+
+// Against the plainest model: no two live ranges overlap, and everything merges back into one.
+TEST(RangeHeap, RandomUseNeverOverlaps) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  constexpr std::uint64_t kPages = 5000;
+  RangeHeap heap(0, kPages);
+  std::map<std::uint64_t, std::uint64_t> live;
+  for (int i = 0; i < 20000; ++i) {
+    if (random() % 2 == 0) {
+      const std::uint64_t pages = 1 + random() % 200, alignment = 1u << random() % 5;
+      const auto at = heap.allocate(pages, alignment);
+      if (!at) continue;
+      ASSERT_EQ(*at % alignment, 0u);
+      ASSERT_LE(*at + pages, kPages);
+      const auto next = live.lower_bound(*at);
+      ASSERT_TRUE(next == live.end() || next->first >= *at + pages);
+      ASSERT_TRUE(next == live.begin() || std::prev(next)->first + std::prev(next)->second <= *at);
+      live[*at] = pages;
+    } else if (!live.empty()) {
+      const auto victim = std::next(live.begin(), static_cast<std::ptrdiff_t>(random() % live.size()));
+      heap.release(victim->first, victim->second);
+      live.erase(victim);
+    }
+  }
+  for (const auto& [start, pages] : live) heap.release(start, pages);
+  EXPECT_EQ(heap.free_ranges(), 1u);
+}
+
+TEST(MicroSlabs, ClassesWasteLittle) {
+  EXPECT_EQ(MicroSlabs::class_bytes(0), 64u);
+  EXPECT_EQ(MicroSlabs::class_bytes(64), 64u);
+  EXPECT_EQ(MicroSlabs::class_bytes(65), 128u);
+  EXPECT_EQ(MicroSlabs::class_bytes(513), 640u);
+  EXPECT_EQ(MicroSlabs::class_bytes(1025), 1280u);
+  EXPECT_EQ(MicroSlabs::class_bytes(4096), 4096u);
+  for (std::uint64_t bytes = 1; bytes <= 4096; ++bytes) {
+    const std::uint64_t block = MicroSlabs::class_bytes(bytes);
+    ASSERT_GE(block, bytes);
+    ASSERT_LE(block - bytes, std::max<std::uint64_t>(63, bytes / 4)) << bytes;
+  }
+}
+
+TEST(MicroSlabs, EmptySlabsGoBack) {
+  std::uint32_t next = 0;
+  std::vector<std::uint32_t> returned;
+  MicroSlabs slabs(8,
+                   {[&]() -> std::optional<std::uint32_t> { return next < 8 ? std::optional(next++) : std::nullopt; },
+                    [&](std::uint32_t slab) { returned.push_back(slab); }});
+  std::vector<std::uint64_t> blocks;
+  for (int i = 0; i < 8 * 16; ++i) blocks.push_back(*slabs.allocate(4096, 64));  // 16 blocks a slab
+  EXPECT_EQ(slabs.allocate(4096, 64), std::nullopt);
+  for (const std::uint64_t block : blocks) EXPECT_EQ(slabs.release(block), 4096u);
+  EXPECT_EQ(returned.size(), 7u);  // one is kept for the next allocation
+}
+
+TEST(TensorAllocator, MicroTensorsSharePinnedChunks) {
+  Memory memory(small_chunks(64));
+  std::vector<std::byte*> micro;
+  for (int i = 0; i < 900; ++i) {
+    micro.push_back(memory.allocate(64));
+    testing::fill(micro.back(), 64, static_cast<std::uint64_t>(i));
+  }
+  EXPECT_EQ(memory.pager->chunks_of(micro.front(), 64).begin, memory.pager->chunks_of(micro.back(), 64).begin);
+  // However much else passes through fast memory, they stay.
+  std::byte* large = memory.allocate(16 << 20);
+  testing::fill(large, 16 << 20, 1);
+  const std::uint64_t faults = memory.pager->stats().faults;
+  for (int i = 0; i < 900; ++i)
+    EXPECT_TRUE(testing::holds(micro[static_cast<std::size_t>(i)], 64, static_cast<std::uint64_t>(i)));
+  EXPECT_EQ(memory.pager->stats().faults, faults);
+}
+
+// More micro tensors than fast memory: their region is paged like the rest.
+TEST(TensorAllocator, MicroTensorsBeyondFastMemoryArePaged) {
+  Memory memory(small_chunks(32));
+  std::vector<std::byte*> micro;
+  for (std::uint64_t i = 0; i < 3000; ++i) {  // 12 MB in 2 MiB
+    micro.push_back(memory.allocate(4096));
+    testing::fill(micro.back(), 4096, i);
+  }
+  for (std::uint64_t i = 0; i < 3000; ++i) ASSERT_TRUE(testing::holds(micro[i], 4096, i)) << i;
+  EXPECT_GT(memory.pager->stats().bytes_in, 0u);
+  memory.expect_within_limit();
+}
+
+TEST(TensorAllocator, CountsLiveBytesAndPeak) {
+  Memory memory(small_chunks(64));
+  std::byte* a = memory.allocate(1000);
+  std::byte* b = memory.allocate(1'000'000);
+  EXPECT_EQ(memory.allocator->stats().live_bytes, 1'001'000u);
+  EXPECT_EQ(memory.allocator->release(b), 1'000'000u);
+  EXPECT_EQ(memory.allocator->release(a), 1000u);
+  EXPECT_EQ(memory.allocator->stats().live_bytes, 0u);
+  EXPECT_EQ(memory.allocator->stats().live_peak_bytes, 1'001'000u);
+  EXPECT_EQ(memory.pager->stats().chunks_live, 1u);  // the slab that is kept
+}
+
+}  // namespace
+}  // namespace deeptm
