@@ -25,7 +25,8 @@ def images(count, side, channels=3, classes=10, seed=1):
     generator = np.random.default_rng(seed)
     labels = generator.integers(classes, size=count, dtype=np.int32)
     noise = generator.random((count, side, side, channels), dtype=np.float32)
-    return noise * (labels[:, None, None, None] + 1) / np.float32(classes), labels
+    brightness = (labels.astype(np.float32) + 1) / classes
+    return noise * brightness[:, None, None, None], labels
 
 
 def result(*values):

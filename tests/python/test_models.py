@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from conftest import ROOT
 from deeptm import models
 
 # All parameters at 1000 classes, the moving means and variances of batch normalisation among them, by the published
@@ -89,4 +90,4 @@ def test_unknown_name_says_a_known_one(typed, meant):
 
 def test_registry_is_readable_without_tensorflow():
     script = "import sys; from deeptm import models; assert models.MODELS; assert 'tensorflow' not in sys.modules"
-    subprocess.run([sys.executable, "-c", script], check=True, env={"PYTHONPATH": sys.path[0]})
+    subprocess.run([sys.executable, "-c", script], check=True, env={"PYTHONPATH": str(ROOT / "python")})

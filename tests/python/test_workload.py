@@ -60,7 +60,8 @@ def test_progress_tells_each_step(tmp_path):
 
 
 def test_running_out_of_memory_is_one_line(tmp_path):
-    process, result = run(tmp_path, "--batch", "2000000000")
+    # 25 PB of images: more than addresses reach.
+    process, result = run(tmp_path, "--batch", "2000000000", "--image", "1024")
     assert (process.returncode, result) == (1, None)
     assert process.stderr.startswith("deeptm.workload: error: ") and process.stderr.count("\n") == 1
 
