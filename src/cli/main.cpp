@@ -44,7 +44,11 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
       return fmt::format("{}unknown option '{}'{}", prefix, flag, did_you_mean(flag, flags_of(at)));
     }
   }
-  for (const std::string& word : at.remaining()) return fmt::format("{}unexpected '{}'", prefix, word);
+  if (const auto words = at.remaining(); !words.empty()) {
+    return fmt::format(
+        "{}unexpected '{}'{}", prefix, words.front(),
+        at.get_name() == "run" ? ": write the command behind --, as in deeptm run --fast 4GiB -- python train.py" : "");
+  }
   return fmt::format("{}{} (see deeptm {}{}--help)", prefix, error.what(), given.empty() ? "" : at.get_name(),
                      given.empty() ? "" : " ");
 }

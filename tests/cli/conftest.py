@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the command line: each starts the built `deeptm` (DEEPTM_PROGRAM names another than the checkout's)."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def program():
+    path = pathlib.Path(os.environ.get("DEEPTM_PROGRAM", CHECKOUT / "build/bin/deeptm"))
+    assert path.is_file(), f"{path} is missing: make build"
+    return str(path)
+
+
+@pytest.fixture
+def deeptm(program, tmp_path):
+    """deeptm(*arguments, env={...}) -> the finished process, run in an empty folder."""
+
+    def run(*arguments, env=None, timeout=300, **options):
+        return subprocess.run(
+            [program, *map(str, arguments)],
+            cwd=tmp_path,
+            env=os.environ | (env or {}),
+            timeout=timeout,
+            text=True,
+            capture_output=True,
+            **options,
+        )
+
+    return run

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// The launcher's parts that need no other process.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "launch/environment.h"
+#include "launch/figures.h"
+#include "launch/installation.h"
+#include "launch/managed_run.h"
+#include "launch/run_record.h"
+#include "launch/shared_telemetry.h"
+#include "launch/slow_place.h"
+#include "launch/summary.h"
+#include "launch/workload.h"
+
+namespace deeptm {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST(Environment, SetsReplacesAndForgets) {
+  Environment environment({"A=1", "AB=2"});
+  environment.set("A", "3");
+  environment.set("C", "");
+  environment.unset("AB");
+  environment.unset("not there");
+  EXPECT_THAT(environment.lines(), ElementsAre("A=3", "C="));
+  EXPECT_STREQ(environment.get("A"), "3");
+  EXPECT_EQ(environment.get("AB"), nullptr);
+}
+
+TEST(Environment, KeepsXlaFlagsThatHideNothing) {
+  Environment environment({"TF_XLA_FLAGS=--tf_xla_min_cluster_size=4"});
+  EXPECT_THAT(drop_hostile_settings(environment), IsEmpty());
+  EXPECT_STREQ(environment.get("TF_XLA_FLAGS"), "--tf_xla_min_cluster_size=4");
+}
+
+TEST(CommandText, QuotesWhatAShellWouldSplit) {
+  EXPECT_EQ(command_text({"python", "a b.py", "--x=1", "it's", ""}), "python 'a b.py' --x=1 'it'\\''s' ''");
+}
+
+TEST(RuntimeConfig, CarriesWhatWasAskedAndNothingElse) {
+  MemorySettings settings;
+  settings.fast = Percent{20};
+  settings.slow = {"memory", {}};
+  const auto config =
+      nlohmann::json::parse(runtime_config(settings, {"a.so", "tensorflow 2.21.0"}, "/t", {"x", "\xff"}));
+  EXPECT_EQ(config["fast_percent"], 20.0);
+  for (const char* absent : {"fast_bytes", "slow_directory", "chunk_bytes", "workers", "record_file"}) {
+    EXPECT_FALSE(config.contains(absent)) << absent;
+  }
+}
+
+TEST(SlowPlace, ReadsItsThreeForms) {
+  EXPECT_EQ(parse_slow("memory", "/d")->kind, "memory");
+  EXPECT_EQ(parse_slow("", "/d")->directory, "/d");
+  EXPECT_EQ(parse_slow("file:/x/y", "/d")->directory, "/x/y");
+  EXPECT_FALSE(parse_slow("file:", "/d"));
+  EXPECT_FALSE(parse_slow("disk", "/d"));
+}
+
+TEST(SlowPlace, PassesOverCandidatesThatCannotWork) {
+  EXPECT_EQ(choose_slow_directory({nullptr, "", "/no/such/directory"}), "/var/tmp");
+}
+
+TEST(Installation, IsFoundFromABuildFolderBelowACheckout) {
+  const fs::path root = fs::path(testing::TempDir()) / "checkout";
+  for (const char* folder : {"adapters/tensorflow", "python/deeptm", "build/dev/bin", "build/dev/lib"}) {
+    fs::create_directories(root / folder);
+  }
+  EXPECT_THAT(find_installation(root / "build/dev/bin/deeptm", "").error().message,
+              HasSubstr("libdeeptm.so is missing"));
+  std::ofstream(root / "build/dev/lib/libdeeptm.so") << "x";
+  const auto found = find_installation(root / "build/dev/bin/deeptm", "");
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(found->checkout, root);
+  EXPECT_EQ(found->own_python(), root / ".venv/bin/python");
+  fs::remove_all(root);
+}
+
+TEST(Median, IsTheMiddle) {
+  EXPECT_EQ(median({}), std::nullopt);
+  EXPECT_EQ(median({3, 1, 2}), 2);
+  EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
+}
+
+// A block as the runtime would leave it: an odd first step, two training steps, an evaluation.
+class FiguresTest : public testing::Test {
+ protected:
+  FiguresTest() : block_(std::make_unique<Telemetry>()) {
+    block_->owner_process = 42;
+    add({StepKind::kTraining, 10, 1, 0, 9'000'000'000, 800, 80, 8, 4'000'000'000});
+    add({StepKind::kTraining, 10, 1, 0, 1'000'000'000, 100, 10, 2, 500'000'000});
+    add({StepKind::kTraining, 10, 1, 0, 3'000'000'000, 300, 30, 4, 700'000'000});
+    add({StepKind::kEvaluation, 4, 2, 0, 1, 7, 7, 7, 7});
+  }
+  void add(const StepRecord& step) { block_->steps[block_->step_count++ % Telemetry::kSteps] = step; }
+  std::unique_ptr<Telemetry> block_;
+};
+
+TEST_F(FiguresTest, MeansAreOverTheLastTrainingSteps) {
+  const RunFigures figures = read_figures(*block_, 2);
+  EXPECT_EQ(figures.training_steps, 3u);
+  EXPECT_EQ(figures.evaluation_steps, 1u);
+  EXPECT_DOUBLE_EQ(figures.median_step_seconds.value(), 2.0);  // of 1 and 3
+  EXPECT_DOUBLE_EQ(figures.per_step->bytes_in, 200);           // (100 + 300) / 2
+  EXPECT_DOUBLE_EQ(figures.per_step->bytes_out, 20);
+  EXPECT_DOUBLE_EQ(figures.per_step->waits, 3);
+  EXPECT_DOUBLE_EQ(figures.per_step->wait_seconds, 0.6);
+}
+
+TEST_F(FiguresTest, ARingThatWentRoundKeepsTheLastSteps) {
+  const StepRecord step{StepKind::kTraining, 1, 3, 0, 2'000'000'000, 0, 0, 0, 0};
+  for (std::uint32_t i = 0; i < Telemetry::kSteps; ++i) add(step);
+  const RunFigures figures = read_figures(*block_);
+  EXPECT_EQ(figures.steps, Telemetry::kSteps + 4u);
+  EXPECT_EQ(figures.training_steps, Telemetry::kSteps);
+  EXPECT_EQ(figures.evaluation_steps, 0u);
+  EXPECT_THAT(summarize(figures, {}), Contains(HasSubstr("among the last 8192 of 8196")));
+}
+
+TEST_F(FiguresTest, KernelsWaitedForLongestComeFirst) {
+  std::strcpy(block_->waits_by_kernel[0].kernel, "(no kernel)");
+  block_->waits_by_kernel[3].waits = 5;
+  block_->waits_by_kernel[3].nanoseconds = 1'000'000;
+  std::strcpy(block_->waits_by_kernel[3].kernel, "relu");
+  block_->waits_by_kernel[9].waits = 1;
+  block_->waits_by_kernel[9].nanoseconds = 2'000'000;
+  std::strcpy(block_->waits_by_kernel[9].kernel, "conv");
+  const RunFigures figures = read_figures(*block_);
+  ASSERT_EQ(figures.kernel_waits.size(), 2u);
+  EXPECT_EQ(figures.kernel_waits[0].kernel, "conv");
+  EXPECT_EQ(figures.kernel_waits[1].waits, 5u);
+}
+
+TEST_F(FiguresTest, SummaryTellsAnErrorAndOtherProcesses) {
+  std::strcpy(block_->error, "file tier in /x: full");
+  block_->other_processes = 2;
+  const auto lines = summarize(read_figures(*block_), {137, 9});
+  EXPECT_THAT(lines, Contains("the command was ended by signal 9"));
+  EXPECT_THAT(lines, Contains("error: file tier in /x: full"));
+  EXPECT_THAT(lines, Contains(HasSubstr("2 other process(es)")));
+}
+
+TEST(Summary, SaysThatNothingWasManaged) {
+  EXPECT_THAT(summarize({}, {}), ElementsAre(HasSubstr("never loaded TensorFlow")));
+}
+
+TEST(SharedTelemetry, IsOneBlockUnderItsPath) {
+  const auto shared = SharedTelemetry::create();
+  ASSERT_TRUE(shared) << shared.error().message;
+  EXPECT_EQ(fs::file_size(shared->path()), sizeof(Telemetry));
+  const std::uint64_t written = 77;
+  std::fstream file(shared->path(), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(offsetof(Telemetry, kernels));
+  file.write(reinterpret_cast<const char*>(&written), sizeof written);
+  file.close();
+  EXPECT_EQ((*shared)->kernels.load(), 77u);
+  EXPECT_EQ((*shared)->magic, Telemetry::kMagic);
+}
+
+TEST(Differences, NamesTheFirstLossAndEachDigest) {
+  const WorkloadResult stock{1, {"0x1p0", "0x1p1"}, "aaaaaaaaaaaaaaaa", "b", 0, {}};
+  EXPECT_THAT(differences(stock, stock), IsEmpty());
+  WorkloadResult other = stock;
+  other.losses[1] = "0x1.8p1";
+  other.weights = "cccccccccccccccc";
+  EXPECT_THAT(differences(stock, other), ElementsAre("loss from step 2 on: 0x1p1 against 0x1.8p1",
+                                                     "weights: SHA-256 aaaaaaaaaaaa against cccccccccccc"));
+  other = stock;
+  other.losses.pop_back();
+  other.optimizer.clear();
+  EXPECT_THAT(differences(stock, other), ElementsAre("steps: 2 against 1", "optimizer state: not hashed"));
+}
+
+TEST(RunRecord, HashDependsOnValuesNotOnTheirOrder) {
+  const auto a = nlohmann::json::parse(R"({"x": 1, "y": [2, 3]})"),
+             b = nlohmann::json::parse(R"({"y": [2, 3], "x": 1})");
+  EXPECT_EQ(config_hash(a), config_hash(b));
+  EXPECT_NE(config_hash(a), config_hash(nlohmann::json::parse(R"({"x": 1, "y": [3, 2]})")));
+}
+
+TEST(RunRecord, PerformanceIsStockTimeByOurs) {
+  RunRecord record;
+  record.step_seconds = 2.0;
+  EXPECT_TRUE(to_json(record)["performance"].is_null());
+  record.step_seconds_stock = 1.5;
+  record.differences.emplace();
+  const auto json = to_json(record);
+  EXPECT_DOUBLE_EQ(json["performance"], 0.75);
+  EXPECT_EQ(json["bit_identical"], true);
+  EXPECT_TRUE(json["fast_peak_bytes"].is_null());
+}
+
+}  // namespace
+}  // namespace deeptm
