@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -31,7 +30,8 @@ class PageBuffer {
   void fill(std::uint64_t seed) { fill(data_, bytes_, seed); }
   void fill_byte(unsigned char value) { std::memset(data_, value, bytes_); }
   bool all_are(unsigned char value) const {
-    return std::all_of(data_, data_ + bytes_, [&](std::byte b) { return b == std::byte{value}; });
+    // Equal to itself shifted by one byte, and right in the first.
+    return data_[0] == std::byte{value} && std::memcmp(data_, data_ + 1, bytes_ - 1) == 0;
   }
 
   static void fill(std::byte* data, std::size_t bytes, std::uint64_t seed) {

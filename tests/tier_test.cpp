@@ -245,9 +245,9 @@ TEST_F(DoublesTest, TraceWritesDownWhatHappened) {
 TEST_F(DoublesTest, TraceCountsTheCallsOfAllThreads) {
   TraceTier trace(below_);
   std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&] {
-      for (int n = 0; n < 250; ++n) static_cast<void>(trace.write(std::span(list_).first(1)));
+  for (std::size_t i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] {
+      for (int n = 0; n < 250; ++n) static_cast<void>(trace.write(std::span(list_).subspan(i, 1)));
     });
   }
   for (std::thread& thread : threads) thread.join();

@@ -48,7 +48,7 @@ std::string runtime_config(const MemorySettings& settings, const Adapter& adapte
   if (settings.workers) config["workers"] = *settings.workers;
   config["remap"] = settings.remap;
   if (!settings.record_file.empty()) config["record_file"] = settings.record_file.string();
-  config["command"] = command_text(arguments);
+  config["command"] = arguments;
   config["framework"] = adapter.framework;
   config["telemetry"] = telemetry;
   // Arguments need not be UTF-8; the record shows them as well as it can.

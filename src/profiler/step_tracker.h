@@ -6,16 +6,16 @@
 //
 // * Closing. A step is over once it has no running kernel and, since its last one ended, `quiet_kernels` kernels of
 //   other steps have begun and `quiet_nanoseconds` have passed; or at flush().
-// * Kind. Training: overwrote a considerable variable after another kernel had read one. A variable is considerable
-//   if it has `considerable_bytes` or is at least half as big as the biggest the step touched; the counters of
-//   metrics, which evaluation writes too, are neither. Setting variables that no kernel read (initialisation, loading)
-//   is not training. Evaluation: at least `quiet_kernels` kernels that read a variable. Anything else is other.
-// * Signature. Sum over the kernels of hash(kernel, sizes of its buffers): the order, which threads may vary, does not
+// * Kind. Training: overwrote a considerable variable after another kernel had read a variable. Considerable means
+//   `considerable_bytes`, or in a very small model at least `least_bytes` and half of the biggest variable the step
+//   touched; the counters of metrics, which evaluation writes too, are neither. Setting variables that no kernel read
+//   (initialisation, loading) is not training. Evaluation: read a variable of at least `least_bytes`. Anything else,
+//   and whatever has fewer than `quiet_kernels` kernels, is other.
+// * Signature. Sum over the kernels of hash(kernel, sizes of its inputs): the order, which threads may vary, does not
 //   matter. A smaller last batch, or another number of loop iterations, gives another signature.
-// * Eager execution. Step number 0 is no step: kernels run one by one. Such kernels are grouped from one optimizer
-//   update to the next: a group ends at its last overwrite of a considerable variable, as soon as `quiet_kernels`
-//   kernels without one have followed. Steps of fewer than `quiet_kernels` kernels with numbers of their own are
-//   grouped in the same way, apart from those. A group without any update is reported every `longest_group` kernels.
+// * Eager execution. Step number 0 is no step: kernels run one by one. They are grouped from one optimizer update to
+//   the next: a group ends at its last overwrite of a considerable variable, as soon as `quiet_kernels` kernels
+//   without one have followed. A group without any is `other` and is cut after `longest_group` kernels.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +41,7 @@ class StepTracker {
     std::uint32_t quiet_kernels = 16;
     std::uint64_t quiet_nanoseconds = 100'000'000;
     std::uint64_t considerable_bytes = 1024;
+    std::uint64_t least_bytes = 16;
     std::uint32_t longest_group = 4096;
   };
 
@@ -50,7 +51,7 @@ class StepTracker {
     std::uint64_t next = 0;  // begin() returned `step` for more than record.kernels kernels: those after belong to
                              // this one (eager groups, which end in retrospect)
   };
-  // Called from begin, end or flush, one at a time; must not call the tracker.
+  // Called from begin or flush, one at a time, oldest step first; must not call the tracker.
   using Callback = std::function<void(const Closed&)>;
 
   StepTracker(Options options, Callback closed);
@@ -62,9 +63,8 @@ class StepTracker {
   // A kernel starts in the framework's step `step`. Returns the tracker's own number of the step it belongs to.
   std::uint64_t begin(std::int64_t step, std::uint32_t kernel, std::span<const deeptm_access> inputs,
                       std::uint64_t now_nanoseconds);
-  // Exactly one end per begin, with the same step and kernel.
-  void end(std::int64_t step, std::uint32_t kernel, std::span<const deeptm_access> outputs,
-           std::uint64_t now_nanoseconds, const StepTotals& totals = {});
+  // Exactly one end per begin, with the same step.
+  void end(std::int64_t step, std::uint64_t now_nanoseconds, const StepTotals& totals = {});
 
   // Closes every step without a running kernel, oldest first.
   void flush();

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// TensorFlow's CPU allocator: the bytes of every tensor are in the arena.
+#include "tensorflow/core/framework/allocator.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <string>
+
+#include "runtime_handle.h"
+#include "tensorflow/core/framework/allocator_registry.h"
+#include "tsl/profiler/lib/scoped_memory_debug_annotation.h"
+
+namespace deeptm_tensorflow {
+namespace {
+
+// TensorFlow raises ResourceExhaustedError by itself; this line says which memory is used up. Once per kernel: a script
+// that catches the error may try thousands of times.
+void say_exhausted(size_t bytes) {
+  static std::mutex mutex;
+  static std::string said;
+  const auto annotation = tsl::profiler::ScopedMemoryDebugAnnotation::CurrentAnnotation();
+  const std::string kernel(annotation.pending_op_name);
+  std::lock_guard<std::mutex> lock(mutex);
+  if (said == kernel && !said.empty()) return;
+  said = kernel;
+  char line[1024];
+  std::snprintf(line, sizeof line, "no memory for a tensor of %zu bytes%s%s: %s", bytes,
+                kernel.empty() ? "" : " of kernel ", kernel.c_str(), deeptm_last_error());
+  say(DEEPTM_LOG_WARNING, line);
+}
+
+class ArenaAllocator : public tensorflow::Allocator {
+ public:
+  std::string Name() override { return "deeptm"; }
+
+  void* AllocateRaw(size_t alignment, size_t bytes) override {
+    deeptm_runtime* rt = runtime();
+    void* tensor = nullptr;
+    if (rt == nullptr) {
+      return posix_memalign(&tensor, std::max(alignment, sizeof(void*)), bytes) == 0 ? tensor : nullptr;
+    }
+    tensor = deeptm_allocate(rt, bytes, alignment);
+    if (tensor == nullptr) say_exhausted(bytes);
+    return tensor;
+  }
+
+  void DeallocateRaw(void* tensor) override {
+    deeptm_runtime* rt = runtime();
+    if (rt == nullptr) {
+      std::free(tensor);
+    } else {
+      deeptm_free(rt, tensor);
+    }
+  }
+};
+
+class ArenaSubAllocator : public tsl::SubAllocator {
+ public:
+  ArenaSubAllocator() : SubAllocator({}, {}) {}
+  void* Alloc(size_t alignment, size_t bytes, size_t* received) override {
+    *received = bytes;
+    return allocator_.AllocateRaw(alignment, bytes);
+  }
+  void Free(void* memory, size_t) override { allocator_.DeallocateRaw(memory); }
+  bool SupportsCoalescing() const override { return false; }
+
+ private:
+  ArenaAllocator allocator_;
+};
+
+class ArenaAllocatorFactory : public tensorflow::AllocatorFactory {
+ public:
+  tensorflow::Allocator* CreateAllocator() override { return new ArenaAllocator; }
+  tensorflow::SubAllocator* CreateSubAllocator(int) override { return new ArenaSubAllocator; }
+};
+
+}  // namespace
+}  // namespace deeptm_tensorflow
+
+namespace tensorflow {
+
+// TensorFlow's own registrations go up to 200.
+REGISTER_MEM_ALLOCATOR("DeepTM", 300, deeptm_tensorflow::ArenaAllocatorFactory);
+
+}  // namespace tensorflow

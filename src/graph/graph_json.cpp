@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/graph_json.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "graph/json_fields.h"
+#include "graph/validate.h"
+
+namespace deeptm {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+struct KindName {
+  GraphStepKind kind;
+  std::string_view name;
+};
+constexpr std::array<KindName, 3> kKinds{{{GraphStepKind::kTraining, "training"},
+                                          {GraphStepKind::kEvaluation, "evaluation"},
+                                          {GraphStepKind::kOther, "other"}}};
+
+// Strings of a framework may hold any bytes; those that are no UTF-8 are replaced.
+std::string line(const ordered_json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+ordered_json types_to_json(const std::vector<TensorType>& types) {
+  ordered_json array = ordered_json::array();
+  for (const TensorType& type : types) array.push_back({{"dtype", type.dtype}, {"shape", type.shape}});
+  return array;
+}
+
+std::string kernel_line(const Kernel& kernel) {
+  ordered_json object{{"name", kernel.name}, {"type", kernel.type}};
+  if (!kernel.attributes.empty()) object["attributes"] = kernel.attributes;
+  if (!kernel.inputs.empty()) object["inputs"] = types_to_json(kernel.inputs);
+  if (!kernel.outputs.empty()) object["outputs"] = types_to_json(kernel.outputs);
+  object["seconds"] = kernel.seconds;
+  if (!kernel.wait_free) object["wait_free"] = false;
+  return line(object);
+}
+
+std::string tensor_line(const Tensor& tensor) {
+  ordered_json object{{"name", tensor.name},
+                      {"bytes", tensor.bytes},
+                      {"first_kernel", tensor.first_kernel},
+                      {"last_kernel", tensor.last_kernel}};
+  if (tensor.persistent) object["persistent"] = true;
+  if (tensor.foreign) object["foreign"] = true;
+  if (tensor.alive_at_start) object["alive_at_start"] = true;
+  if (tensor.alive_at_end) object["alive_at_end"] = true;
+  if (tensor.allocated_by) object["allocated_by"] = *tensor.allocated_by;
+  if (tensor.becomes) object["becomes"] = *tensor.becomes;
+  return line(object);
+}
+
+std::string access_line(const Access& access) {
+  std::string text = fmt::format("{{\"kernel\":{},\"tensor\":{}", access.kernel, access.tensor);
+  if (access.reads != 0) text += fmt::format(",\"reads\":{}", access.reads);
+  if (access.writes != 0) text += fmt::format(",\"writes\":{}", access.writes);
+  if (access.in_place) text += ",\"in_place\":true";
+  return text + "}";
+}
+
+std::string origin_line(const GraphOrigin& origin) {
+  return line({{"deeptm_version", origin.deeptm_version},
+               {"framework", origin.framework},
+               {"framework_version", origin.framework_version},
+               {"command_line", origin.command_line},
+               {"host", origin.host},
+               {"step_kind", step_kind_name(origin.step_kind)},
+               {"recorded_steps", origin.recorded_steps},
+               {"other_peak_bytes", origin.other_peak_bytes}});
+}
+
+template <class T>
+void append_array(std::string& text, std::string_view name, const std::vector<T>& items,
+                  std::string (*to_line)(const T&)) {
+  text += fmt::format(",\n\"{}\":[", name);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    text += i == 0 ? "\n" : ",\n";
+    text += to_line(items[i]);
+  }
+  text += "\n]";
+}
+
+// Reads each element of the array `name` by `read(Fields&, Place, T&)`.
+template <class T, class Read>
+void read_array(Fields& parent, const Place& place, std::string_view name, Need need, std::vector<T>& out,
+                std::optional<Error>& problem, Read read) {
+  const json* array = parent.array(name, need);
+  if (array == nullptr) return;
+  out.resize(array->size());
+  for (std::size_t i = 0; i < out.size() && !problem; ++i) {
+    const Place at{&place, name, i};
+    Fields fields((*array)[i], at, problem);
+    read(fields, at, out[i]);
+    fields.refuse_others();
+  }
+}
+
+void read_strings(const json* array, const Place& place, std::string_view name, std::vector<std::string>& out,
+                  std::optional<Error>& problem) {
+  for (std::size_t i = 0; array != nullptr && i < array->size() && !problem; ++i) {
+    const json& value = (*array)[i];
+    if (value.is_string())
+      out.push_back(value.get_ref<const std::string&>());
+    else
+      complain_at(Place{&place, name, i}, fmt::format("must be a string, not {}", brief_json(value)), problem);
+  }
+}
+
+void read_shape(const json* array, const Place& place, std::vector<std::int64_t>& out, std::optional<Error>& problem) {
+  for (std::size_t i = 0; array != nullptr && i < array->size() && !problem; ++i) {
+    const json& value = (*array)[i];
+    // Unsigned values past int64 would turn negative: refuse them here, negative ones are refused by validate().
+    if (value.is_number_integer() && !(value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX))
+      out.push_back(value.get<std::int64_t>());
+    else
+      complain_at(Place{&place, "shape", i}, fmt::format("must be a whole number, not {}", brief_json(value)), problem);
+  }
+}
+
+void read_origin(const json* object, const Place& root, GraphOrigin& out, std::optional<Error>& problem) {
+  if (object == nullptr) return;
+  const Place place{&root, "origin", Place::kNoIndex};
+  Fields fields(*object, place, problem);
+  fields.get("deeptm_version", out.deeptm_version, Need::kOptional);
+  fields.get("framework", out.framework, Need::kOptional);
+  fields.get("framework_version", out.framework_version, Need::kOptional);
+  read_strings(fields.array("command_line", Need::kOptional), place, "command_line", out.command_line, problem);
+  fields.get("host", out.host, Need::kOptional);
+  std::string kind(step_kind_name(out.step_kind));
+  fields.get("step_kind", kind, Need::kOptional);
+  bool known = false;
+  for (const KindName& entry : kKinds)
+    if (entry.name == kind) out.step_kind = entry.kind, known = true;
+  if (!known)
+    fields.complain("step_kind", fmt::format("must be training, evaluation or other, not {}", brief_json(kind)));
+  fields.get("recorded_steps", out.recorded_steps, Need::kOptional);
+  fields.get("other_peak_bytes", out.other_peak_bytes, Need::kOptional);
+  fields.refuse_others();
+}
+
+void read_kernel(Fields& fields, const Place& place, Kernel& out, std::optional<Error>& problem) {
+  fields.get("name", out.name, Need::kRequired);
+  fields.get("type", out.type, Need::kRequired);
+  if (const json* attributes = fields.object("attributes", Need::kOptional)) out.attributes = *attributes;
+  const auto read_type = [&](Fields& type, const Place& at, TensorType& value) {
+    type.get("dtype", value.dtype, Need::kRequired);
+    read_shape(type.array("shape", Need::kRequired), at, value.shape, problem);
+  };
+  read_array(fields, place, "inputs", Need::kOptional, out.inputs, problem, read_type);
+  read_array(fields, place, "outputs", Need::kOptional, out.outputs, problem, read_type);
+  fields.get("seconds", out.seconds, Need::kRequired);
+  fields.get("wait_free", out.wait_free, Need::kOptional);
+}
+
+void read_tensor(Fields& fields, Tensor& out) {
+  fields.get("name", out.name, Need::kOptional);
+  fields.get("bytes", out.bytes, Need::kRequired);
+  fields.get("first_kernel", out.first_kernel, Need::kRequired);
+  fields.get("last_kernel", out.last_kernel, Need::kRequired);
+  fields.get("persistent", out.persistent, Need::kOptional);
+  fields.get("foreign", out.foreign, Need::kOptional);
+  fields.get("alive_at_start", out.alive_at_start, Need::kOptional);
+  fields.get("alive_at_end", out.alive_at_end, Need::kOptional);
+  fields.get("allocated_by", out.allocated_by);
+  fields.get("becomes", out.becomes);
+}
+
+void read_access(Fields& fields, Access& out) {
+  fields.get("kernel", out.kernel, Need::kRequired);
+  fields.get("tensor", out.tensor, Need::kRequired);
+  fields.get("reads", out.reads, Need::kOptional);
+  fields.get("writes", out.writes, Need::kOptional);
+  fields.get("in_place", out.in_place, Need::kOptional);
+}
+
+// Magic and format come first: a file of another kind gets no lecture on missing fields.
+void check_head(Fields& fields, std::optional<Error>& problem) {
+  std::string magic;
+  fields.get("magic", magic, Need::kRequired);
+  if (!problem && magic != kGraphMagic)
+    fields.complain("magic", fmt::format("{} is not \"{}\": not a step graph", brief_json(magic), kGraphMagic));
+  std::uint32_t format = 0;
+  fields.get("format", format, Need::kRequired);
+  if (!problem && format != kGraphFormat)
+    fields.complain("format",
+                    fmt::format("{} is not known to this version of deeptm, which reads {}", format, kGraphFormat));
+}
+
+}  // namespace
+
+std::string_view step_kind_name(GraphStepKind kind) {
+  for (const KindName& entry : kKinds)
+    if (entry.kind == kind) return entry.name;
+  return "other";
+}
+
+std::string graph_to_json(const StepGraph& graph) {
+  std::string text = fmt::format("{{\"magic\":\"{}\",\"format\":{},\n\"origin\":{}", kGraphMagic, kGraphFormat,
+                                 origin_line(graph.origin));
+  append_array(text, "kernels", graph.kernels, kernel_line);
+  append_array(text, "tensors", graph.tensors, tensor_line);
+  append_array(text, "accesses", graph.accesses, access_line);
+  return text + "}\n";
+}
+
+Result<StepGraph> graph_from_json(std::string_view text) {
+  auto document = parse_json(text);
+  if (!document) return tl::unexpected<Error>(document.error());
+  std::optional<Error> problem;
+  const Place root;
+  StepGraph graph;
+  Fields fields(*document, root, problem);
+  check_head(fields, problem);
+  read_origin(fields.object("origin", Need::kOptional), root, graph.origin, problem);
+  read_array(fields, root, "kernels", Need::kRequired, graph.kernels, problem,
+             [&](Fields& item, const Place& at, Kernel& out) { read_kernel(item, at, out, problem); });
+  read_array(fields, root, "tensors", Need::kRequired, graph.tensors, problem,
+             [](Fields& item, const Place&, Tensor& out) { read_tensor(item, out); });
+  read_array(fields, root, "accesses", Need::kRequired, graph.accesses, problem,
+             [](Fields& item, const Place&, Access& out) { read_access(item, out); });
+  fields.refuse_others();
+  if (problem) return tl::unexpected<Error>(*problem);
+  if (auto ok = validate(graph); !ok) return tl::unexpected<Error>(ok.error());
+  return graph;
+}
+
+}  // namespace deeptm
