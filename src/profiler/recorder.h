@@ -32,7 +32,7 @@ class Recorder {
   struct Options {
     std::filesystem::path file;              // NAME.graph.json.zst
     std::uint32_t steps = 4;                 // medians are taken over these
-    std::uint32_t most_kernels = 1'000'000;  // of one step, and four times as many buffers; longer ones are left out
+    std::uint32_t most_kernels = 1'000'000;  // of one step; longer ones are left out
     GraphOrigin origin;                      // step_kind, recorded_steps and other_peak_bytes are filled in
   };
 
@@ -59,8 +59,8 @@ class Recorder {
   void begin(Token token, std::uint32_t kernel, std::int64_t step, std::span<const deeptm_access> inputs,
              std::uint64_t now_nanoseconds);
   // wait_nanoseconds: the part of the kernel's time in which it waited for slow memory.
-  void end(Token token, std::uint32_t kernel, std::int64_t step, std::span<const deeptm_access> outputs,
-           std::uint64_t now_nanoseconds, std::uint64_t wait_nanoseconds);
+  void end(Token token, std::int64_t step, std::span<const deeptm_access> outputs, std::uint64_t now_nanoseconds,
+           std::uint64_t wait_nanoseconds);
 
   // Ends the recording. What has been seen so far is written: fewer steps, or else an evaluation step. Once.
   void finish();

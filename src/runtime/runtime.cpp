@@ -229,10 +229,10 @@ void Runtime::kernel_end(deeptm_scope& memory, std::span<const deeptm_access> ou
   kernel_detach(memory);
   const std::uint64_t now = now_nanoseconds();
   if (scope->recorded && recording()) {
-    recorder_->end(reinterpret_cast<Recorder::Token>(scope), scope->kernel, scope->step, outputs, now,
+    recorder_->end(reinterpret_cast<Recorder::Token>(scope), scope->step, outputs, now,
                    pager_->traffic().wait_nanoseconds - scope->waited_before);
   }
-  tracker_->end(scope->step, scope->kernel, outputs, now, totals());
+  tracker_->end(scope->step, now, totals());
   if (scope->entry != 0) pager_->running().leave(scope->entry - 1);
   if (kernel_count_.fetch_add(1, std::memory_order_relaxed) % 1024 == 0) publish();
 }
