@@ -15,7 +15,7 @@ def bootstrap(tmp_path):
 
     def run(installed=(), user=1000, apt="exit 0"):
         stand_ins = {
-            "dpkg-query": f'case " {" ".join(installed)} " in *" $4 "*) echo -n installed ;; *) exit 1 ;; esac',
+            "dpkg-query": f'case " {" ".join(installed)} " in *" $3 "*) echo -n installed ;; *) exit 1 ;; esac',
             "id": f"echo {user}",
             "apt-get": f'echo "$*" >>"{tmp_path}/apt.log"; {apt}',
         }

@@ -108,7 +108,7 @@ def test_doctor_has_a_line_for_everything_and_json_says_the_same(deeptm, tmp_pat
     parsed = deeptm("doctor", "--slow", f"file:{tmp_path}", "--json")
     report = json.loads(parsed.stdout)
     names = [finding["name"] for finding in report["findings"]]
-    for name in ("kernel", "userfaultfd", "io_uring", "huge pages", "swap", "memory", "slow directory", "TensorFlow"):
+    for name in ("kernel", "userfaultfd", "io_uring", "huge pages", "swap", "memory", "slow directory", "compiler", "tensorflow"):
         assert name in names
         assert name in text.stdout
     works = all(finding["health"] != "FAIL" for finding in report["findings"])

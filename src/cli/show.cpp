@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// deeptm show: what is in a step graph.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/command_line.h"
+#include "graph/graph_file.h"
+#include "graph/summary.h"
+
+namespace deeptm::cli {
+namespace {
+
+struct Options {
+  std::string file;
+  bool json = false;
+};
+
+int run(const Options& options) {
+  const auto graph = read_graph(options.file);
+  if (!graph) return refuse(graph.error().message);
+  if (options.json) {
+    fmt::print("{}\n", summary_json(*graph).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    fmt::print("{}", summary_text(*graph, options.file));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Subcommand add_show(CLI::App& app) {
+  auto* sub = app.add_subcommand("show", "print what is in a step graph");
+  auto options = std::make_shared<Options>();
+  sub->add_option("file", options->file, "a .graph.json.zst (or plain .json) file")->required();
+  sub->add_flag("--json", options->json, "print JSON");
+  example(sub, "deeptm show graphs/mobilenet.graph.json.zst");
+  return {sub, [options] { return run(*options); }};
+}
+
+}  // namespace deeptm::cli
