@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/adapter.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "base/files.h"
+#include "launch/process.h"
+
+namespace deeptm {
+namespace fs = std::filesystem;
+namespace {
+
+std::string compiler() {
+  const char* chosen = std::getenv("CXX");
+  return chosen != nullptr && *chosen != '\0' ? chosen : "c++";
+}
+
+// The ABI of the TensorFlow wheels from PyPI; the layout of its classes depends on NDEBUG and on Eigen's alignment.
+std::vector<std::string> flags(const Installation& installation, const Framework& framework) {
+  const std::string tensorflow = framework.folder.string(), library = installation.library.parent_path().string();
+  return {"-std=c++17",
+          "-O2",
+          "-fPIC",
+          "-shared",
+          "-fvisibility=hidden",
+          "-w",
+          "-DNDEBUG",
+          "-D_GLIBCXX_USE_CXX11_ABI=1",
+          "-DEIGEN_MAX_ALIGN_BYTES=64",
+          "-I" + installation.include_folder.string(),
+          "-isystem",
+          tensorflow + "/include",
+          "-L" + tensorflow,
+          "-l:libtensorflow_framework.so.2",
+          "-Wl,-rpath," + tensorflow,
+          "-L" + library,
+          "-ldeeptm",
+          "-Wl,-rpath," + library};
+}
+
+Result<std::vector<fs::path>> sources(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(folder, code)) {
+    const auto extension = entry.path().extension();
+    if (extension == ".cc" || extension == ".h") files.push_back(entry.path());
+  }
+  if (files.empty()) return fail(fmt::format("{}: the adapter's sources are not there", folder.string()));
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+// Everything that decides what comes out.
+Result<std::string> fingerprint(const std::vector<fs::path>& files, const Installation& installation,
+                                const std::vector<std::string>& arguments) {
+  const auto version = compiler_version();
+  if (!version) return version;
+  std::string all = *version;
+  for (const std::string& argument : arguments) all += '\n' + argument;
+  std::vector<fs::path> read = files;
+  read.push_back(installation.include_folder / "deeptm/runtime.h");
+  for (const fs::path& file : read) {
+    const auto text = read_file(file);
+    if (!text) return text;
+    all += '\n' + file.filename().string() + '\n' + *text;
+  }
+  return fmt::format("{:016x}", std::hash<std::string>{}(all));
+}
+
+Result<void> compile(const std::vector<fs::path>& files, const std::vector<std::string>& arguments,
+                     const Framework& framework, const fs::path& target, const fs::path& log) {
+  // One translation unit: TensorFlow's headers, which take nearly all the time, are read once.
+  std::string unit;
+  for (const fs::path& file : files) {
+    if (file.extension() == ".cc") unit += fmt::format("#include \"{}\"\n", file.string());
+  }
+  const std::string stem = fmt::format("{}.{}", target.string(), ::getpid());
+  const fs::path source = stem + ".cc", built = stem + ".so";
+  if (auto written = write_file(source, unit); !written) return written;
+  std::vector<std::string> command = {compiler(), source.string(), "-o", built.string()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  const auto done = run_process(command, log);
+  std::error_code ignored;
+  fs::remove(source, ignored);
+  if (!done) return fail(fmt::format("the adapter needs a C++ compiler: {}; install g++", done.error().message));
+  if (done->exit_code != 0) {
+    fs::remove(built, ignored);
+    const bool tested = framework.version == kTestedTensorFlow;
+    return fail(fmt::format("the adapter does not compile against TensorFlow {}{}; the compiler's words are in {}",
+                            framework.version, tested ? "" : fmt::format(" (tested with {})", kTestedTensorFlow),
+                            log.string()));
+  }
+  fs::remove(log, ignored);
+  std::error_code code;
+  fs::rename(built, target, code);
+  if (code) return fail(fmt::format("{}: {}", target.string(), code.message()));
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> compiler_version() {
+  const auto answer = run_process({compiler(), "--version"});
+  if (!answer || answer->exit_code != 0) {
+    return fail(fmt::format("no C++ compiler '{}': install g++, or set CXX", compiler()));
+  }
+  return answer->text.substr(0, answer->text.find('\n'));
+}
+
+Result<fs::path> adapter_cache() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  fs::path folder;
+  if (cache != nullptr && *cache == '/') {
+    folder = fs::path(cache) / "deeptm";
+  } else if (home != nullptr && *home == '/') {
+    folder = fs::path(home) / ".cache/deeptm";
+  } else {
+    return fail("no place for the compiled adapter: set HOME or XDG_CACHE_HOME");
+  }
+  std::error_code code;
+  fs::create_directories(folder.parent_path(), code);
+  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail(
+        fmt::format("{}: {}; set XDG_CACHE_HOME to a folder you can write", folder.string(), std::strerror(errno)));
+  }
+  struct stat info {};
+  if (::lstat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+    return fail(fmt::format("{}: is no folder; remove it, or set XDG_CACHE_HOME", folder.string()));
+  }
+  if (info.st_uid != ::geteuid() || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return fail(fmt::format("{}: must be yours alone to write (chmod 700), since programs are loaded from it",
+                            folder.string()));
+  }
+  return folder;
+}
+
+Result<fs::path> ensure_adapter(const Installation& installation, const Framework& framework,
+                                const std::function<void(const std::string&)>& progress) {
+  const auto files = sources(installation.adapter_folder / "tensorflow");
+  if (!files) return tl::unexpected(files.error());
+  const auto folder = adapter_cache();
+  if (!folder) return folder;
+  const std::vector<std::string> arguments = flags(installation, framework);
+  const auto print = fingerprint(*files, installation, arguments);
+  if (!print) return tl::unexpected(print.error());
+  const std::string name = fmt::format("tensorflow-{}-deeptm-{}-{}", framework.version, DEEPTM_VERSION, *print);
+  fs::path target = *folder / (name + ".so");
+  if (fs::exists(target)) return target;
+  progress(fmt::format("building the adapter for TensorFlow {} (once, about ten seconds)", framework.version));
+  if (auto built = compile(*files, arguments, framework, target, *folder / (name + ".log")); !built) {
+    return tl::unexpected(built.error());
+  }
+  return target;
+}
+
+}  // namespace deeptm
