@@ -60,6 +60,7 @@ void Accesses::add(const tensorflow::Tensor& tensor, uint32_t flags) {
 }
 
 void Accesses::add_variable(tensorflow::OpKernelContext& context, int input, uint32_t flags) {
+  if (context.input(input).NumElements() != 1) return;  // an input that is not initialized, several handles
   const tensorflow::ResourceHandle& handle = tensorflow::HandleFromInput(&context, input);
   static const uint64_t kVariable = tensorflow::TypeIndex::Make<tensorflow::Var>().hash_code();
   if (handle.hash_code() != kVariable) return;  // an iterator, a table

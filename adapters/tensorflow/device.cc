@@ -81,6 +81,7 @@ class AnnouncingDeviceFactory : public tensorflow::DeviceFactory {
     const auto& counts = options.config.device_count();
     const auto count = counts.find("CPU");
     const int wanted = count == counts.end() ? 1 : count->second;
+    if (runtime() != nullptr) report_threads(options.config.inter_op_parallelism_threads());
     for (int i = 0; i < wanted; ++i) {
       const std::string name = name_prefix + "/device:CPU:" + std::to_string(i);
       devices->push_back(make(options, name));
@@ -89,6 +90,15 @@ class AnnouncingDeviceFactory : public tensorflow::DeviceFactory {
   }
 
  private:
+  // The script's own setting: 0 if it has none, and then the environment's counts.
+  static void report_threads(int inter_op) {
+    if (inter_op == 0 || inter_op == 1) return;
+    const std::string line = "note: the script sets " + std::to_string(inter_op) +
+                             " inter-op threads: the order of kernels, and so the last bits of the result, vary from "
+                             "run to run";
+    say(DEEPTM_LOG_INFO, line.c_str());
+  }
+
   static std::unique_ptr<tensorflow::Device> make(const tensorflow::SessionOptions& options, const std::string& name) {
     auto* allocator = tensorflow::ProcessState::singleton()->GetCPUAllocator(tensorflow::port::kNUMANoAffinity);
     const tensorflow::Bytes memory(256 << 20);  // a figure for placement that TensorFlow gives every CPU

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What has to be said to TensorFlow's Python side, in the user's process but in none of the user's files: XLA would
-// compile a step into one kernel that nobody can look into, so jit_compile is dropped; and a script's own number of
-// inter-op threads is reported, since with more than one the order of kernels, and so the result, varies.
+// compile a step into one kernel that nobody can look into, so jit_compile is dropped.
+#include "python_hook.h"
+
 #include <dlfcn.h>
 
-#include <cstdio>
+#include <string>
 
+namespace deeptm_tensorflow {
 namespace {
 
 constexpr const char* kHook = R"py(
-def _deeptm_hook():
-    import functools, sys
-    from tensorflow.python.eager import context
+def hook():
+    import functools
     from tensorflow.python.eager.polymorphic_function import polymorphic_function
 
     init = polymorphic_function.Function.__init__
@@ -23,31 +24,41 @@ def _deeptm_hook():
 
     polymorphic_function.Function.__init__ = without_jit
 
-    threads = context.Context.inter_op_parallelism_threads
-
-    def set_threads(self, number):
-        if number != 1:
-            print(f"deeptm: note: the script sets {number} inter-op threads: the order of kernels, and so the last "
-                  "bits of the result, vary from run to run", file=sys.stderr)
-        threads.fset(self, number)
-
-    context.Context.inter_op_parallelism_threads = threads.setter(set_threads)
-
-_deeptm_hook()
+try:
+    hook()
+except (ImportError, AttributeError) as error:
+    import sys
+    print(f"deeptm: warning: jit_compile cannot be switched off ({error}): do not use it", file=sys.stderr)
 )py";
 
-// Runs when TensorFlow, at the end of its import, loads this library.
-__attribute__((constructor)) void install_python_hook() {
-  const auto ensure = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "PyGILState_Ensure"));
-  const auto release = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "PyGILState_Release"));
-  const auto run = reinterpret_cast<int (*)(const char*)>(dlsym(RTLD_DEFAULT, "PyRun_SimpleString"));
-  if (ensure == nullptr || release == nullptr || run == nullptr) return;  // not a Python program
+template <class F>
+F python(const char* name) {
+  return reinterpret_cast<F>(dlsym(RTLD_DEFAULT, name));
+}
+
+// For a thread that holds Python's lock, or that nobody waits for. In a namespace of its own, not in the script's.
+void run(const char* code) {
+  const auto initialized = python<int (*)()>("Py_IsInitialized");
+  const auto ensure = python<int (*)()>("PyGILState_Ensure");
+  const auto release = python<void (*)(int)>("PyGILState_Release");
+  const auto run_string = python<int (*)(const char*)>("PyRun_SimpleString");
+  if (!initialized || !ensure || !release || !run_string || initialized() == 0) return;  // not a Python program
   const int state = ensure();
-  // In a namespace of its own, not in the script's.
-  static char code[4096];
-  std::snprintf(code, sizeof code, "exec('''%s''', {})", kHook);
-  run(code);
+  run_string(("exec('''" + std::string(code) + "''', {})").c_str());
   release(state);
 }
 
 }  // namespace
+
+void flush_python_output() {
+  const auto holds_lock = python<int (*)()>("PyGILState_Check");
+  if (holds_lock && holds_lock() != 0) run("import sys; sys.stdout.flush(); sys.stderr.flush()");
+}
+
+}  // namespace deeptm_tensorflow
+
+// TensorFlow calls this, if a plug-in has it, once the library is loaded. A constructor would run while the dynamic
+// linker's lock is held, and might then wait for Python's lock, whose holder may wait for the linker.
+extern "C" __attribute__((visibility("default"))) void TF_InitKernel() {
+  deeptm_tensorflow::run(deeptm_tensorflow::kHook);
+}

@@ -8,10 +8,14 @@
 #include <cstring>
 #include <string>
 
+#include "python_hook.h"
+
 namespace deeptm_tensorflow {
 namespace {
 
 [[noreturn]] void refuse(const std::string& why) {
+  flush_python_output();
+  std::fflush(nullptr);
   say(DEEPTM_LOG_ERROR, why.c_str());
   _exit(2);
 }
