@@ -15,7 +15,7 @@ using nlohmann::json;
 
 constexpr int kDeepest = 32;  // copying and writing JSON recurse
 
-// "line 3, column 9" of a byte of the text.
+// "line 3, column 9": where the text's first `byte` bytes end.
 std::string position(std::string_view text, std::size_t byte) {
   const std::string_view before = text.substr(0, std::min(byte, text.size()));
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
@@ -63,7 +63,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 Result<json> parse_json(std::string_view text) {
   if (const auto byte = too_deep(text))
-    return fail(fmt::format("{}: nested deeper than {} levels", position(text, *byte), kDeepest));
+    return fail(fmt::format("{}: nested deeper than {} levels", position(text, *byte + 1), kDeepest));
   std::vector<std::unordered_set<std::string>> open;  // field names seen in each enclosing object
   std::optional<std::string> twice;
   const auto watch = [&](int, json::parse_event_t event, json& value) {
