@@ -3,9 +3,10 @@
 #include "tensorflow/core/framework/allocator.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <cctype>
 #include <cstdlib>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "runtime_handle.h"
@@ -15,20 +16,22 @@
 namespace deeptm_tensorflow {
 namespace {
 
-// TensorFlow raises ResourceExhaustedError by itself; this line says which memory is used up. Once per kernel: a script
-// that catches the error may try thousands of times.
+// TensorFlow raises ResourceExhaustedError by itself; this line says which memory is used up. Once per cause, with the
+// first kernel that met it: a script that catches the error may try thousands of times.
 void say_exhausted(size_t bytes) {
+  const std::string why = deeptm_last_error();
+  std::string cause = why;
+  cause.erase(std::remove_if(cause.begin(), cause.end(), [](unsigned char c) { return std::isdigit(c); }), cause.end());
   static std::mutex mutex;
-  static std::string said;
-  const auto annotation = tsl::profiler::ScopedMemoryDebugAnnotation::CurrentAnnotation();
-  const std::string kernel(annotation.pending_op_name);
-  std::lock_guard<std::mutex> lock(mutex);
-  if (said == kernel && !said.empty()) return;
-  said = kernel;
-  char line[1024];
-  std::snprintf(line, sizeof line, "no memory for a tensor of %zu bytes%s%s: %s", bytes,
-                kernel.empty() ? "" : " of kernel ", kernel.c_str(), deeptm_last_error());
-  say(DEEPTM_LOG_WARNING, line);
+  static std::set<std::string> said;
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (!said.insert(cause).second) return;
+  }
+  const std::string kernel(tsl::profiler::ScopedMemoryDebugAnnotation::CurrentAnnotation().pending_op_name);
+  const std::string line = "no memory for a tensor of " + std::to_string(bytes) + " bytes" +
+                           (kernel.empty() ? "" : " of kernel " + kernel) + ": " + why;
+  say(DEEPTM_LOG_WARNING, line.c_str());
 }
 
 class ArenaAllocator : public tensorflow::Allocator {
