@@ -103,7 +103,7 @@ def _import_tensorflow(options):
 def _optimizer(keras, name):
     if name == "adam":
         return keras.optimizers.Adam(1e-3)
-    return keras.optimizers.SGD(1e-2, momentum=0.9 if name == "momentum" else 0.0)
+    return keras.optimizers.SGD(1e-3, momentum=0.9 if name == "momentum" else 0.0)
 
 
 def _cause(error):
