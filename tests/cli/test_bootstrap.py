@@ -2,11 +2,12 @@
 """scripts/bootstrap on machines that lack something, played by stand-ins for dpkg-query, id and apt-get."""
 
 import os
+import pathlib
 import subprocess
 
 import pytest
 
-from conftest import CHECKOUT
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
