@@ -33,7 +33,9 @@ Result<MemorySettings> MemoryOptions::settings() const {
   }
   settings.workers = workers;
   settings.remap = remap;
-  if (auto works = check_settings(settings); !works) return tl::unexpected(works.error());
+  const auto warnings = check_settings(settings);
+  if (!warnings) return tl::unexpected(warnings.error());
+  for (const std::string& warning : *warnings) say(warning);
   return settings;
 }
 

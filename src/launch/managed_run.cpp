@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/managed_run.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "launch/machine_info.h"
@@ -24,14 +26,26 @@ std::string command_text(const std::vector<std::string>& arguments) {
   return text;
 }
 
-Result<void> check_settings(const MemorySettings& settings) {
+Result<std::vector<std::string>> check_settings(const MemorySettings& settings) {
+  constexpr std::uint64_t kLittle = 2 * kGiB;
+  std::vector<std::string> warnings;
   if (const auto* bytes = std::get_if<std::uint64_t>(&settings.fast)) {
-    if (auto fits = check_fast_bytes(*bytes); !fits) return fits;
+    if (auto fits = check_fast_bytes(*bytes); !fits) return tl::unexpected(fits.error());
   }
-  if (settings.slow.kind == "file") {
-    if (auto state = check_slow_directory(settings.slow.directory); !state) return tl::unexpected(state.error());
+  if (settings.slow.kind != "file") return warnings;
+  const auto state = check_slow_directory(settings.slow.directory);
+  if (!state) return tl::unexpected(state.error());
+  const std::string directory = settings.slow.directory.string();
+  if (state->free_bytes < kLittle) {
+    warnings.push_back(fmt::format("warning: only {} are free in {}: large models may run out of space there",
+                                   format_bytes(state->free_bytes), directory));
   }
-  return {};
+  if (!state->direct) {
+    warnings.push_back(
+        fmt::format("warning: no direct I/O in {} ({}): the page cache takes memory beside the fast limit", directory,
+                    state->file_system));
+  }
+  return warnings;
 }
 
 std::string runtime_config(const MemorySettings& settings, const Adapter& adapter, const std::string& telemetry,

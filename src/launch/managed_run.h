@@ -36,8 +36,9 @@ struct ManagedRun {
   RunFigures figures;
 };
 
-// Refuses what cannot work before anything is started: the limit above memory, the slow directory unusable.
-Result<void> check_settings(const MemorySettings& settings);
+// Refuses what cannot work before anything is started: the limit above memory, the slow directory unusable. Returns
+// warnings, a line each.
+Result<std::vector<std::string>> check_settings(const MemorySettings& settings);
 
 // The text given to the runtime (docs/configuration.md).
 std::string runtime_config(const MemorySettings& settings, const Adapter& adapter, const std::string& telemetry,

@@ -35,6 +35,12 @@ std::string moved_line(const RunFigures& figures) {
   return line;
 }
 
+// Without the function that every kernel of a step is in.
+std::string_view short_name(std::string_view kernel) {
+  constexpr std::string_view everywhere = "StatefulPartitionedCall/";
+  return kernel.starts_with(everywhere) ? kernel.substr(everywhere.size()) : kernel;
+}
+
 void add_waits(const RunFigures& figures, std::vector<std::string>& lines) {
   lines.push_back(fmt::format("waits: {}, {}", figures.waits, format_seconds(figures.wait_seconds)));
   if (figures.per_step) {
@@ -44,8 +50,8 @@ void add_waits(const RunFigures& figures, std::vector<std::string>& lines) {
   const std::size_t shown = std::min(kKernelsShown, figures.kernel_waits.size());
   for (std::size_t i = 0; i < shown; ++i) {
     const KernelWait& wait = figures.kernel_waits[i];
-    lines.push_back(
-        fmt::format("  most waited for: {} ({}, {} waits)", wait.kernel, format_seconds(wait.seconds), wait.waits));
+    lines.push_back(fmt::format("  most waited for: {} ({}, {} waits)", short_name(wait.kernel),
+                                format_seconds(wait.seconds), wait.waits));
   }
 }
 
