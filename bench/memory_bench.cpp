@@ -5,9 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 
-#include "base/bytes.h"
 #include "deeptm/runtime.h"
-#include "memory/pager.h"
 
 namespace {
 

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+#include <sstream>
 #include <vector>
 
 #include "base/files.h"
@@ -18,9 +20,12 @@ namespace deeptm {
 namespace fs = std::filesystem;
 namespace {
 
-std::string compiler() {
+// Its words: "ccache g++" is two.
+std::vector<std::string> compiler() {
   const char* chosen = std::getenv("CXX");
-  return chosen != nullptr && *chosen != '\0' ? chosen : "c++";
+  std::istringstream text(chosen != nullptr ? chosen : "");
+  std::vector<std::string> words{std::istream_iterator<std::string>(text), {}};
+  return words.empty() ? std::vector<std::string>{"c++"} : words;
 }
 
 // The ABI of the TensorFlow wheels from PyPI; the layout of its classes depends on NDEBUG and on Eigen's alignment.
@@ -40,10 +45,12 @@ std::vector<std::string> flags(const Installation& installation, const Framework
           tensorflow + "/include",
           "-L" + tensorflow,
           "-l:libtensorflow_framework.so.2",
-          "-Wl,-rpath," + tensorflow,
+          "-Xlinker",
+          "-rpath=" + tensorflow,
           "-L" + library,
           "-ldeeptm",
-          "-Wl,-rpath," + library};
+          "-Xlinker",
+          "-rpath=" + library};
 }
 
 Result<std::vector<fs::path>> sources(const fs::path& folder) {
@@ -85,7 +92,8 @@ Result<void> compile(const std::vector<fs::path>& files, const std::vector<std::
   const std::string stem = fmt::format("{}.{}", target.string(), ::getpid());
   const fs::path source = stem + ".cc", built = stem + ".so";
   if (auto written = write_file(source, unit); !written) return written;
-  std::vector<std::string> command = {compiler(), source.string(), "-o", built.string()};
+  std::vector<std::string> command = compiler();
+  command.insert(command.end(), {source.string(), "-o", built.string()});
   command.insert(command.end(), arguments.begin(), arguments.end());
   const auto done = run_process(command, log);
   std::error_code ignored;
@@ -108,9 +116,11 @@ Result<void> compile(const std::vector<fs::path>& files, const std::vector<std::
 }  // namespace
 
 Result<std::string> compiler_version() {
-  const auto answer = run_process({compiler(), "--version"});
+  std::vector<std::string> question = compiler();
+  question.emplace_back("--version");
+  const auto answer = run_process(question);
   if (!answer || answer->exit_code != 0) {
-    return fail(fmt::format("no C++ compiler '{}': install g++, or set CXX", compiler()));
+    return fail(fmt::format("no C++ compiler '{}': install g++, or set CXX", question.front()));
   }
   return answer->text.substr(0, answer->text.find('\n'));
 }

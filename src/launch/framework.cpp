@@ -3,12 +3,16 @@
 
 #include <fmt/format.h>
 
+#include <sstream>
+#include <string_view>
+
 #include "launch/process.h"
 
 namespace deeptm {
 namespace {
 
-// Two lines: the version, and the folder of the package; nothing without TensorFlow.
+// The version and the folder of the package, after whatever a site's own start-up code prints; nothing without
+// TensorFlow.
 constexpr const char* kQuestion = R"py(
 import importlib.metadata as metadata, importlib.util, os
 spec = importlib.util.find_spec("tensorflow")
@@ -19,8 +23,8 @@ if spec is not None and spec.origin is not None:
             version = version or metadata.version(name)
         except metadata.PackageNotFoundError:
             pass
-    print(version or metadata.version(metadata.packages_distributions()["tensorflow"][0]))
-    print(os.path.dirname(spec.origin))
+    version = version or metadata.version(metadata.packages_distributions()["tensorflow"][0])
+    print("deeptm found", version, os.path.dirname(spec.origin), sep="\n")
 )py";
 
 }  // namespace
@@ -32,11 +36,14 @@ Result<std::optional<Framework>> find_tensorflow(const std::filesystem::path& py
     return fail(fmt::format("{}: its TensorFlow cannot be looked at: reinstall tensorflow-cpu {}", python.string(),
                             kTestedTensorFlow));
   }
-  const std::size_t line_end = answer->text.find('\n');
-  if (line_end == std::string::npos) return std::nullopt;
-  Framework found{python, answer->text.substr(0, line_end), answer->text.substr(line_end + 1)};
-  std::string folder = found.folder.string();
-  if (!folder.empty() && folder.back() == '\n') folder.pop_back();
+  constexpr std::string_view kFound = "deeptm found\n";
+  const std::size_t at = answer->text.rfind(kFound);
+  if (at == std::string::npos) return std::nullopt;
+  std::istringstream lines(answer->text.substr(at + kFound.size()));
+  Framework found{python, {}, {}};
+  std::string folder;
+  std::getline(lines, found.version);
+  std::getline(lines, folder);
   found.folder = folder;
   if (!std::filesystem::exists(found.folder / "libtensorflow_framework.so.2")) {
     return fail(fmt::format("{}: TensorFlow {} in {} has no libtensorflow_framework.so.2: the tested one is {}",
