@@ -244,6 +244,27 @@ TEST(Recorder, ForeignMemoryIsATensorFromFirstToLastUse) {
   EXPECT_EQ(graph.tensors[1], foreign);
 }
 
+TEST(Recorder, AnUpdateThatCopiesReadsTheOldBufferAndWritesTheNew) {
+  Process p("copied");
+  auto weights = p.allocate(4000);
+  const auto grad = p.allocate(4000);
+  for (int step = 0; step < 4; ++step, ++p.step) {
+    for (int i = 0; i < 20; ++i) p.run(kMatMul, {p.access(weights, kVariable)});
+    p.begin(1, kAssign, {p.access(weights, kUpdate), p.access(grad, kRead)});
+    const auto copy = p.allocate(4000, 1);
+    p.free(weights);
+    p.end(1, {p.access(copy, kReplaced)});
+    weights = copy;
+  }
+  const StepGraph graph = p.graph();
+  const std::vector<Tensor> tensors{{"dense/MatMul:input0", 4000, 0, 20, true, false, true, false, {}, {}},
+                                    {"sgd/Assign:input1", 4000, 0, 20, false, false, true, true, {}, {}},
+                                    {"sgd/Assign:state0", 4000, 20, 20, true, false, false, true, 20, 0}};
+  EXPECT_EQ(graph.tensors, tensors);
+  const std::vector<Access> update{{20, 0, 1, 0, false}, {20, 1, 1, 0, false}, {20, 2, 0, 1, false}};
+  EXPECT_EQ(std::vector<Access>(graph.accesses.begin() + 20, graph.accesses.end()), update);
+}
+
 TEST(Recorder, EagerStepsAreRecorded) {
   Process p("eager");
   const auto weights = p.allocate(4000);

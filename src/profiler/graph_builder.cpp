@@ -215,18 +215,27 @@ class Builder {
     }
   }
 
-  // An assignment that swaps buffers touches neither: the old one is dropped, the new one handed over.
+  // A variable that changed its buffer. Either an input was swapped in, and no bytes were touched; or the kernel
+  // copied the old buffer to a new one, to update that while others still read the old.
   void swap_variables(const std::set<std::size_t>& before, const std::set<std::size_t>& after,
                       const std::set<std::size_t>& plain, const KernelRun& run, Touches& touches) {
     if (after.empty()) return;
-    for (const std::size_t old : before)
-      if (!after.contains(old) && !plain.contains(old)) touches.erase(old);
+    bool swapped = false;
     for (const std::size_t c : after) {
       if (before.contains(c)) continue;
-      if (plain.contains(c))
+      if (plain.contains(c)) {
         touches.erase(c);
-      else if (candidates_[c].born > run.begun)
+        swapped = true;
+      } else if (candidates_[c].born > run.begun) {
         touches[c].writes = std::max(touches[c].writes, 1u);
+      }
+    }
+    for (const std::size_t old : before) {
+      if (after.contains(old) || plain.contains(old)) continue;
+      if (swapped)
+        touches.erase(old);
+      else
+        touches[old].writes = 0;
     }
   }
 
@@ -235,11 +244,12 @@ class Builder {
     if (allocated == allocated_by_.end()) return;
     std::uint32_t number = 0;
     for (const std::size_t c : allocated->second) {
-      if (touches.contains(c)) continue;
+      if (!candidates_[c].tensor.name.empty()) continue;  // an output
       const bool scratch = candidates_[c].freed < log_.runs[r].ended;
+      name(c, fmt::format("{}:{}{}", info(r).name, scratch ? "scratch" : "state", number++));
+      if (touches.contains(c)) continue;
       touches[c].writes = 1;
       touches[c].reads = scratch ? 1 : 0;
-      name(c, fmt::format("{}:{}{}", info(r).name, scratch ? "scratch" : "state", number++));
     }
   }
 
