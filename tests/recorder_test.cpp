@@ -268,20 +268,21 @@ TEST(Recorder, AnUpdateThatCopiesReadsTheOldBufferAndWritesTheNew) {
 TEST(Recorder, EagerStepsAreRecorded) {
   Process p("eager");
   const auto weights = p.allocate(4000);
-  p.step = 0;
   for (int step = 0; step < 7; ++step) {
-    for (int i = 0; i < 20; ++i) p.run(kMatMul, {p.access(weights, kVariable)});
+    for (int i = 0; i < 80; ++i, ++p.step) p.run(kMatMul, {p.access(weights, kVariable)});
     p.run(kSub, {p.access(weights, kUpdate)});
+    ++p.step;
   }
   const StepGraph graph = p.graph();
-  EXPECT_EQ(graph.kernels.size(), 21u);
+  EXPECT_EQ(graph.kernels.size(), 81u);
+  EXPECT_EQ(graph.accesses.size(), 81u);
   EXPECT_EQ(graph.origin.recorded_steps, 4u);
   EXPECT_EQ(graph.kernels.back().type, "Sub");
 }
 
 TEST(Recorder, MemoryIsBoundedWhenAStepNeverEnds) {
   Process p("endless", 4, 100);
-  p.begin(7, kBatch, {});  // an eager kernel keeps a step open
+  p.begin(7, kBatch, {});  // keeps its step open
   for (int i = 0; i < 1000; ++i) p.free(p.allocate(10));
   ++p.step;
   for (int i = 0; i < 6; ++i) p.train(), p.pass_time();

@@ -166,16 +166,18 @@ struct Recorder::State {
     }
     live.erase(it);
     // Steps that never end (a loop without updates, run eagerly) must not hold lifetimes without bound.
-    while (dead.size() > std::size_t{2} * options.most_kernels && drop_oldest()) forget_dead();
+    while (dead.size() > std::size_t{2} * options.most_kernels && drop_older_half()) forget_dead();
   }
 
-  bool drop_oldest() {
-    auto oldest = open.end();
-    for (auto it = open.begin(); it != open.end(); ++it)
-      if (!it->second.left_out && (oldest == open.end() || it->second.first_event < oldest->second.first_event))
-        oldest = it;
-    if (oldest == open.end()) return false;
-    leave_out(oldest->second);
+  bool drop_older_half() {
+    std::vector<EventNumber> first_events;
+    for (const auto& [number, entry] : open)
+      if (!entry.left_out) first_events.push_back(entry.first_event);
+    if (first_events.empty()) return false;
+    const auto middle = first_events.begin() + static_cast<std::ptrdiff_t>(first_events.size() / 2);
+    std::nth_element(first_events.begin(), middle, first_events.end());
+    for (auto& [number, entry] : open)
+      if (!entry.left_out && entry.first_event <= *middle) leave_out(entry);
     return true;
   }
 
@@ -185,28 +187,37 @@ struct Recorder::State {
     std::erase_if(dead, [&](const BufferLife& life) { return life.freed < oldest; });
   }
 
-  // The log of a closed step; kernels after the step's end go to the log of the next one.
+  // The log of a closed step or group.
   OpenLog take_log(const StepTracker::Closed& closed) {
-    const auto it = open.find(closed.step);
-    if (it == open.end()) return {};
-    OpenLog entry = std::move(it->second);
-    open.erase(it);
-    if (entry.log.boundary == kNever) entry.log.boundary = events;
-    const std::uint32_t count = closed.record.kernels;
-    if (closed.next == closed.step || entry.left_out || entry.log.runs.size() <= count) return entry;
-    OpenLog& rest = open[closed.next];
-    rest.log = entry.log;  // accesses are shared by copy: a group is short
-    rest.log.runs.erase(rest.log.runs.begin(), rest.log.runs.begin() + count);
-    rest.first_event = rest.log.runs.front().begun;
-    entry.log.boundary = rest.first_event;
-    entry.log.runs.resize(count);
-    for (auto& [token, kernel] : running) {
-      if (kernel.step != closed.step || kernel.run < count) continue;
-      kernel.step = closed.next;
-      kernel.run -= count;
+    OpenLog whole;
+    for (const std::uint64_t part : closed.parts) {
+      const auto it = open.find(part);
+      if (it == open.end()) continue;
+      OpenLog entry = std::move(it->second);
+      open.erase(it);
+      if (entry.log.boundary == kNever) entry.log.boundary = events;
+      whole.left_out |= entry.left_out;
+      append(whole.log, std::move(entry.log));
     }
-    if (last_ended_step == closed.step) last_ended_step = closed.next;
-    return entry;
+    return whole;
+  }
+
+  static void append(StepLog& log, StepLog&& part) {
+    log.boundary = part.boundary;
+    if (log.runs.empty()) {
+      log = std::move(part);
+      return;
+    }
+    const std::uint32_t accesses = as_index(log.accesses.size()), extents = as_index(log.extents.size());
+    for (LoggedAccess& access : part.accesses) access.first_extent += extents;
+    for (KernelRun& run : part.runs) run.first_input += accesses, run.first_output += accesses;
+    log.accesses.insert(log.accesses.end(), part.accesses.begin(), part.accesses.end());
+    log.extents.insert(log.extents.end(), part.extents.begin(), part.extents.end());
+    // Parts are in the order in which they began, but may overlap.
+    const auto middle = static_cast<std::ptrdiff_t>(log.runs.size());
+    log.runs.insert(log.runs.end(), part.runs.begin(), part.runs.end());
+    std::inplace_merge(log.runs.begin(), log.runs.begin() + middle, log.runs.end(),
+                       [](const KernelRun& a, const KernelRun& b) { return a.begun < b.begun; });
   }
 
   void step_closed(const StepTracker::Closed& closed) {
@@ -218,8 +229,6 @@ struct Recorder::State {
   }
 
   void add_step(const StepRecord& record, StepLog& log) {
-    for (KernelRun& run : log.runs)
-      if (run.ended == kNever) run.ended = ++events, run.end_nanoseconds = run.begin_nanoseconds;
     std::vector<BufferLife> lives = dead;
     for (const auto& [base, life] : live) lives.push_back(life);
     std::sort(lives.begin(), lives.end(), [](const BufferLife& a, const BufferLife& b) { return a.id < b.id; });

@@ -2,15 +2,15 @@
 #include "profiler/step_tracker.h"
 
 #include <algorithm>
+#include <deque>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 namespace deeptm {
 namespace {
-
-constexpr std::int64_t kEager = 0;
 
 // splitmix64's finaliser: every bit of the input changes half of the output's.
 std::uint64_t mix(std::uint64_t x) {
@@ -39,19 +39,20 @@ KernelEvidence examine(std::uint32_t kernel, std::span<const deeptm_access> inpu
   return evidence;
 }
 
-// A step, or part of an eager group, as far as it has been seen.
+// A step, or part of a group, as far as it has been seen.
 struct Stretch {
   std::uint64_t signature = 0;
   std::uint64_t kernels = 0;
-  std::uint64_t read_bytes = 0, overwritten_bytes = 0;  // biggest variables; overwritten after a read only
   std::uint64_t start = 0, end = 0;
   StepTotals before, after;
+  // Sizes of the biggest variables.
+  std::uint64_t read_bytes = 0, overwritten_bytes = 0, overwritten_after_read_bytes = 0;
+  std::vector<std::uint64_t> parts;
 
   void add(const KernelEvidence& kernel, std::uint64_t now, const StepTotals& totals) {
     if (kernels++ == 0) start = end = now, before = after = totals;
     signature += kernel.hash;
-    if (read_bytes != 0) overwritten_bytes = std::max(overwritten_bytes, kernel.overwritten_bytes);
-    read_bytes = std::max(read_bytes, kernel.read_bytes);
+    add_variables(kernel.read_bytes, kernel.overwritten_bytes, 0);
   }
 
   void ended(std::uint64_t now, const StepTotals& totals) { end = now, after = totals; }
@@ -61,21 +62,36 @@ struct Stretch {
     if (kernels == 0) start = later.start, before = later.before;
     kernels += later.kernels;
     signature += later.signature;
-    read_bytes = std::max(read_bytes, later.read_bytes);
-    overwritten_bytes = std::max(overwritten_bytes, later.overwritten_bytes);
+    add_variables(later.read_bytes, later.overwritten_bytes, later.overwritten_after_read_bytes);
+    parts.insert(parts.end(), later.parts.begin(), later.parts.end());
     ended(later.end, later.after);
+  }
+
+ private:
+  void add_variables(std::uint64_t read, std::uint64_t overwritten, std::uint64_t overwritten_after_read) {
+    if (read_bytes != 0) overwritten_after_read = std::max(overwritten_after_read, overwritten);
+    overwritten_after_read_bytes = std::max(overwritten_after_read_bytes, overwritten_after_read);
+    overwritten_bytes = std::max(overwritten_bytes, overwritten);
+    read_bytes = std::max(read_bytes, read);
   }
 };
 
 struct OpenStep {
-  std::uint64_t number = 0;
   Stretch stretch;
+  std::thread::id thread;  // on which it began
   std::uint32_t running = 0;
   std::uint64_t begun_at_last_end = 0;  // kernels of all steps that had begun when its last kernel ended
+  bool queued = false;
 };
 
-struct EagerGroup {
-  std::uint64_t number = 0;
+// An idle step, to be looked at again when it may be over.
+struct Idle {
+  std::int64_t step;
+  std::uint64_t since, begun;
+};
+
+// Small steps of one thread.
+struct Group {
   Stretch until_update;  // up to and with the last overwrite of a considerable variable
   Stretch since;
 };
@@ -86,10 +102,11 @@ struct StepTracker::State {
   Options options;
   Callback closed;
   std::mutex mutex;
-  std::uint64_t next_number = 2, begun = 0;
+  std::uint64_t next_number = 1, begun = 0;
   StepTotals latest;
   std::unordered_map<std::int64_t, OpenStep> open;
-  EagerGroup eager{1, {}, {}};
+  std::deque<Idle> idle;  // every step without a running kernel, the longest idle first
+  std::unordered_map<std::thread::id, Group> groups;
 
   bool considerable(std::uint64_t overwritten, std::uint64_t biggest_read) const {
     return overwritten >= options.considerable_bytes ||
@@ -98,68 +115,81 @@ struct StepTracker::State {
 
   StepKind kind(const Stretch& stretch) const {
     if (stretch.kernels < options.quiet_kernels) return StepKind::kOther;
-    if (considerable(stretch.overwritten_bytes, stretch.read_bytes)) return StepKind::kTraining;
+    if (considerable(stretch.overwritten_after_read_bytes, stretch.read_bytes)) return StepKind::kTraining;
     return stretch.read_bytes >= options.least_bytes ? StepKind::kEvaluation : StepKind::kOther;
   }
 
-  void report(const Stretch& stretch, StepKind kind, std::uint64_t number, std::uint64_t next) const {
+  void report(Stretch&& stretch, StepKind kind) const {
     const auto kernels = static_cast<std::uint32_t>(std::min<std::uint64_t>(stretch.kernels, UINT32_MAX));
-    closed({StepRecord{kind, kernels, stretch.signature, stretch.start, stretch.end,
-                       stretch.after.bytes_in - stretch.before.bytes_in,
-                       stretch.after.bytes_out - stretch.before.bytes_out, stretch.after.waits - stretch.before.waits,
-                       stretch.after.wait_nanoseconds - stretch.before.wait_nanoseconds},
-            number, next});
+    const StepTotals &before = stretch.before, &after = stretch.after;
+    closed({StepRecord{kind, kernels, stretch.signature, stretch.start, stretch.end, after.bytes_in - before.bytes_in,
+                       after.bytes_out - before.bytes_out, after.waits - before.waits,
+                       after.wait_nanoseconds - before.wait_nanoseconds},
+            std::move(stretch.parts)});
   }
 
-  template <class Closable>
-  void close_if(Closable closable) {
-    std::vector<std::pair<std::uint64_t, Stretch>> over;
-    for (auto it = open.begin(); it != open.end();) {
-      if (it->second.running == 0 && closable(it->second)) {
-        over.emplace_back(it->second.number, it->second.stretch);
-        it = open.erase(it);
-      } else {
-        ++it;
-      }
+  // The step is over.
+  void close(OpenStep&& step) {
+    if (step.stretch.kernels >= options.quiet_kernels) {
+      const StepKind is = kind(step.stretch);
+      report(std::move(step.stretch), is);
+      return;
     }
-    std::sort(over.begin(), over.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (const auto& [number, stretch] : over) report(stretch, kind(stretch), number, number);
+    Group& group = groups[step.thread];
+    if (group.until_update.kernels != 0 && group.since.kernels >= options.update_gap_kernels) close_updated(group);
+    if (group.since.kernels >= options.longest_group) report(std::exchange(group.since, {}), StepKind::kOther);
+    const std::uint64_t overwritten = step.stretch.overwritten_bytes;
+    group.since.append(step.stretch);
+    if (considerable(overwritten, std::max(group.until_update.read_bytes, group.since.read_bytes)))
+      group.until_update.append(std::exchange(group.since, {}));
+  }
+
+  void close_updated(Group& group) {
+    const StepKind is = kind(group.until_update);
+    report(std::exchange(group.until_update, {}), is);
   }
 
   void close_quiet(std::uint64_t now) {
-    close_if([&](const OpenStep& step) {
-      return begun - step.begun_at_last_end >= options.quiet_kernels &&
-             now - std::min(now, step.stretch.end) >= options.quiet_nanoseconds;
-    });
-  }
-
-  // The part before `since` is a finished group, or `since` has grown too long without an update.
-  void close_eager(const Stretch& part, StepKind kind) {
-    const std::uint64_t number = std::exchange(eager.number, next_number++);
-    report(part, kind, number, eager.number);
-  }
-
-  std::uint64_t begin_eager(const KernelEvidence& kernel, std::uint64_t now) {
-    // Before this kernel joins: it belongs to the next group.
-    if (eager.until_update.kernels != 0 && eager.since.kernels >= options.quiet_kernels) {
-      close_eager(eager.until_update, kind(eager.until_update));
-      eager.until_update = {};
-    } else if (eager.since.kernels >= options.longest_group) {
-      close_eager(eager.since, StepKind::kOther);
-      eager.since = {};
+    while (!idle.empty() && begun - idle.front().begun >= options.quiet_kernels &&
+           now - std::min(now, idle.front().since) >= options.quiet_nanoseconds) {
+      const Idle entry = idle.front();
+      idle.pop_front();
+      const auto it = open.find(entry.step);
+      OpenStep& step = it->second;
+      step.queued = false;
+      if (step.running != 0) continue;  // comes back when it ends
+      if (step.begun_at_last_end != entry.begun) {
+        enqueue(entry.step, step);
+        continue;
+      }
+      OpenStep over = std::move(step);
+      open.erase(it);
+      close(std::move(over));
     }
-    eager.since.add(kernel, now, latest);
-    const std::uint64_t biggest_read = std::max(eager.until_update.read_bytes, eager.since.read_bytes);
-    if (considerable(kernel.overwritten_bytes, biggest_read)) {
-      if (eager.until_update.read_bytes != 0)
-        eager.since.overwritten_bytes = std::max(eager.since.overwritten_bytes, kernel.overwritten_bytes);
-      eager.until_update.append(std::exchange(eager.since, {}));
-    }
-    return eager.number;
   }
 
-  void end_eager(std::uint64_t now) {
-    (eager.since.kernels != 0 ? eager.since : eager.until_update).ended(now, latest);
+  void enqueue(std::int64_t number, OpenStep& step) {
+    if (std::exchange(step.queued, true)) return;
+    idle.push_back({number, step.stretch.end, step.begun_at_last_end});
+  }
+
+  void flush() {
+    std::vector<OpenStep> over;
+    for (const Idle& entry : idle) {
+      const auto it = open.find(entry.step);
+      it->second.queued = false;
+      if (it->second.running != 0) continue;
+      over.push_back(std::move(it->second));
+      open.erase(it);
+    }
+    idle.clear();
+    std::sort(over.begin(), over.end(), [](const auto& a, const auto& b) { return a.stretch.parts < b.stretch.parts; });
+    for (OpenStep& step : over) close(std::move(step));
+    for (auto& [thread, group] : groups) {
+      if (group.until_update.kernels != 0) close_updated(group);
+      if (group.since.kernels != 0) report(std::exchange(group.since, {}), StepKind::kOther);
+    }
+    groups.clear();
   }
 };
 
@@ -175,41 +205,34 @@ std::uint64_t StepTracker::begin(std::int64_t step, std::uint32_t kernel, std::s
   const KernelEvidence evidence = examine(kernel, inputs);
   State& state = *state_;
   const std::lock_guard lock(state.mutex);
-  if (++state.begun % state.options.quiet_kernels == 0) state.close_quiet(now_nanoseconds);
-  if (step == kEager) return state.begin_eager(evidence, now_nanoseconds);
+  ++state.begun;
+  state.close_quiet(now_nanoseconds);
   OpenStep& open = state.open[step];
-  if (open.number == 0) open.number = state.next_number++;
+  if (open.stretch.parts.empty()) {
+    open.stretch.parts.push_back(state.next_number++);
+    open.thread = std::this_thread::get_id();
+  }
   ++open.running;
   open.stretch.add(evidence, now_nanoseconds, state.latest);
-  return open.number;
+  return open.stretch.parts.front();
 }
 
 void StepTracker::end(std::int64_t step, std::uint64_t now_nanoseconds, const StepTotals& totals) {
   State& state = *state_;
   const std::lock_guard lock(state.mutex);
   state.latest = totals;
-  if (step == kEager) return state.end_eager(now_nanoseconds);
   const auto it = state.open.find(step);
   if (it == state.open.end() || it->second.running == 0) return;  // an end without its begin
   OpenStep& open = it->second;
   --open.running;
   open.begun_at_last_end = state.begun;
   open.stretch.ended(now_nanoseconds, totals);
+  if (open.running == 0) state.enqueue(step, open);
 }
 
 void StepTracker::flush() {
-  State& state = *state_;
-  const std::lock_guard lock(state.mutex);
-  state.close_if([](const OpenStep&) { return true; });
-  EagerGroup& eager = state.eager;
-  if (eager.until_update.kernels != 0) {
-    state.close_eager(eager.until_update, state.kind(eager.until_update));
-    eager.until_update = {};
-  }
-  if (eager.since.kernels != 0) {
-    state.close_eager(eager.since, StepKind::kOther);
-    eager.since = {};
-  }
+  const std::lock_guard lock(state_->mutex);
+  state_->flush();
 }
 
 }  // namespace deeptm

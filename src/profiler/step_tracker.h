@@ -13,9 +13,11 @@
 //   and whatever has fewer than `quiet_kernels` kernels, is other.
 // * Signature. Sum over the kernels of hash(kernel, sizes of its inputs): the order, which threads may vary, does not
 //   matter. A smaller last batch, or another number of loop iterations, gives another signature.
-// * Eager execution. Step number 0 is no step: kernels run one by one. They are grouped from one optimizer update to
-//   the next: a group ends at its last overwrite of a considerable variable, as soon as `quiet_kernels` kernels
-//   without one have followed. A group without any is `other` and is cut after `longest_group` kernels.
+// * Eager execution. Kernels outside of a graph have step numbers of their own, a few kernels each, one after another
+//   on the user's thread. Steps of fewer than `quiet_kernels` kernels are therefore grouped, per thread, from one
+//   optimizer update to the next: a group ends at its last overwrite of a considerable variable, as soon as
+//   `update_gap_kernels` kernels without one have followed. A group without any is `other` and is cut after
+//   `longest_group` kernels; those of a data pipeline, on its own threads, end there.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +25,8 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "deeptm/runtime.h"
 #include "runtime/telemetry.h"
@@ -42,16 +46,16 @@ class StepTracker {
     std::uint64_t quiet_nanoseconds = 100'000'000;
     std::uint64_t considerable_bytes = 1024;
     std::uint64_t least_bytes = 16;
+    std::uint32_t update_gap_kernels = 64;
     std::uint32_t longest_group = 4096;
   };
 
   struct Closed {
-    StepRecord record;       // bytes and waits: from the last kernel before the step to its own last kernel
-    std::uint64_t step = 0;  // what begin() returned for its kernels
-    std::uint64_t next = 0;  // begin() returned `step` for more than record.kernels kernels: those after belong to
-                             // this one (eager groups, which end in retrospect)
+    StepRecord record;  // bytes and waits: from the last kernel before the step to its own last kernel
+    // What begin() returned for its kernels: one number, or those of a group in order.
+    std::vector<std::uint64_t> parts;
   };
-  // Called from begin or flush, one at a time, oldest step first; must not call the tracker.
+  // Called from begin or flush, one at a time; must not call the tracker.
   using Callback = std::function<void(const Closed&)>;
 
   StepTracker(Options options, Callback closed);
@@ -60,13 +64,14 @@ class StepTracker {
   StepTracker(const StepTracker&) = delete;
   StepTracker& operator=(const StepTracker&) = delete;
 
-  // A kernel starts in the framework's step `step`. Returns the tracker's own number of the step it belongs to.
+  // A kernel starts in the framework's step `step`. Returns the tracker's own number of that step,
+  // from 1; a framework's number that comes again after its step was closed gets a new one.
   std::uint64_t begin(std::int64_t step, std::uint32_t kernel, std::span<const deeptm_access> inputs,
                       std::uint64_t now_nanoseconds);
   // Exactly one end per begin, with the same step.
   void end(std::int64_t step, std::uint64_t now_nanoseconds, const StepTotals& totals = {});
 
-  // Closes every step without a running kernel, oldest first.
+  // Closes every step and group without a running kernel, oldest first.
   void flush();
 
  private:
