@@ -163,7 +163,10 @@ TEST(StepTracker, EagerKernelsAreGroupedFromUpdateToUpdate) {
   Stream s;
   std::int64_t number = 1'000'000;
   for (int step = 0; step < 4; ++step) {
-    for (std::uint32_t k = 0; k < 80; ++k) s.run(++number, k, {buffer(128), variable(4000)});
+    for (std::uint32_t k = 0; k < 80; ++k) {
+      s.run(++number, k, {buffer(128), variable(4000)}, 2 * kMillisecond);
+      if (k % 3 == 0) s.run(number, 200);  // some have a second kernel, that returns the result
+    }
     // The functions of a data pipeline run on threads of their own.
     if (step % 2 == 0) std::thread([&] { s.pipeline(++number); }).join();
     for (std::uint32_t v = 0; v < 3; ++v) {
@@ -177,7 +180,7 @@ TEST(StepTracker, EagerKernelsAreGroupedFromUpdateToUpdate) {
     if (c.record.kind == StepKind::kTraining) steps.push_back(c);
   ASSERT_EQ(steps.size(), 4u);
   for (const auto& c : steps) {
-    EXPECT_EQ(c.record.kernels, 80u + 3 * 11);  // a group ends at its last update
+    EXPECT_EQ(c.record.kernels, 80u + 27 + 3 * 11);  // a group ends at its last update
     EXPECT_EQ(c.parts.size(), 80u + 3 * 11);
     EXPECT_EQ(c.record.signature, steps[0].record.signature);
   }

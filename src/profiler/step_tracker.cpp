@@ -81,10 +81,9 @@ struct OpenStep {
   std::thread::id thread;  // on which it began
   std::uint32_t running = 0;
   std::uint64_t begun_at_last_end = 0;  // kernels of all steps that had begun when its last kernel ended
-  bool queued = false;
 };
 
-// An idle step, to be looked at again when it may be over.
+// A kernel has ended and left its step without another: the step is over if this stays so.
 struct Idle {
   std::int64_t step;
   std::uint64_t since, begun;
@@ -92,7 +91,7 @@ struct Idle {
 
 // Small steps of one thread.
 struct Group {
-  Stretch until_update;  // up to and with the last overwrite of a considerable variable
+  Stretch until_update;  // up to and with the last overwrite of a variable
   Stretch since;
 };
 
@@ -105,7 +104,7 @@ struct StepTracker::State {
   std::uint64_t next_number = 1, begun = 0;
   StepTotals latest;
   std::unordered_map<std::int64_t, OpenStep> open;
-  std::deque<Idle> idle;  // every step without a running kernel, the longest idle first
+  std::deque<Idle> idle;  // the longest first
   std::unordered_map<std::thread::id, Group> groups;
 
   bool considerable(std::uint64_t overwritten, std::uint64_t biggest_read) const {
@@ -138,10 +137,9 @@ struct StepTracker::State {
     Group& group = groups[step.thread];
     if (group.until_update.kernels != 0 && group.since.kernels >= options.update_gap_kernels) close_updated(group);
     if (group.since.kernels >= options.longest_group) report(std::exchange(group.since, {}), StepKind::kOther);
-    const std::uint64_t overwritten = step.stretch.overwritten_bytes;
+    const bool updates = step.stretch.overwritten_bytes >= options.least_bytes;
     group.since.append(step.stretch);
-    if (considerable(overwritten, std::max(group.until_update.read_bytes, group.since.read_bytes)))
-      group.until_update.append(std::exchange(group.since, {}));
+    if (updates) group.until_update.append(std::exchange(group.since, {}));
   }
 
   void close_updated(Group& group) {
@@ -155,32 +153,22 @@ struct StepTracker::State {
       const Idle entry = idle.front();
       idle.pop_front();
       const auto it = open.find(entry.step);
-      OpenStep& step = it->second;
-      step.queued = false;
-      if (step.running != 0) continue;  // comes back when it ends
-      if (step.begun_at_last_end != entry.begun) {
-        enqueue(entry.step, step);
-        continue;
-      }
-      OpenStep over = std::move(step);
+      if (it->second.running != 0 || it->second.begun_at_last_end != entry.begun) continue;  // has run since
+      OpenStep over = std::move(it->second);
       open.erase(it);
       close(std::move(over));
     }
   }
 
-  void enqueue(std::int64_t number, OpenStep& step) {
-    if (std::exchange(step.queued, true)) return;
-    idle.push_back({number, step.stretch.end, step.begun_at_last_end});
-  }
-
   void flush() {
     std::vector<OpenStep> over;
-    for (const Idle& entry : idle) {
-      const auto it = open.find(entry.step);
-      it->second.queued = false;
-      if (it->second.running != 0) continue;
+    for (auto it = open.begin(); it != open.end();) {
+      if (it->second.running != 0) {
+        ++it;
+        continue;
+      }
       over.push_back(std::move(it->second));
-      open.erase(it);
+      it = open.erase(it);
     }
     idle.clear();
     std::sort(over.begin(), over.end(), [](const auto& a, const auto& b) { return a.stretch.parts < b.stretch.parts; });
@@ -227,7 +215,7 @@ void StepTracker::end(std::int64_t step, std::uint64_t now_nanoseconds, const St
   --open.running;
   open.begun_at_last_end = state.begun;
   open.stretch.ended(now_nanoseconds, totals);
-  if (open.running == 0) state.enqueue(step, open);
+  if (open.running == 0) state.idle.push_back({step, now_nanoseconds, state.begun});
 }
 
 void StepTracker::flush() {

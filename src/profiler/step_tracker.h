@@ -15,8 +15,8 @@
 //   matter. A smaller last batch, or another number of loop iterations, gives another signature.
 // * Eager execution. Kernels outside of a graph have step numbers of their own, a few kernels each, one after another
 //   on the user's thread. Steps of fewer than `quiet_kernels` kernels are therefore grouped, per thread, from one
-//   optimizer update to the next: a group ends at its last overwrite of a considerable variable, as soon as
-//   `update_gap_kernels` kernels without one have followed. A group without any is `other` and is cut after
+//   optimizer update to the next: a group ends at its last overwrite of a variable of at least `least_bytes`,
+//   as soon as `update_gap_kernels` kernels without one have followed. A group without any is `other` and is cut after
 //   `longest_group` kernels; those of a data pipeline, on its own threads, end there.
 #pragma once
 
