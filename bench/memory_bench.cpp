@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <vector>
 
 #include "deeptm/runtime.h"
 
@@ -54,7 +55,8 @@ void BM_KernelBeginEnd(benchmark::State& state) {
   deeptm_access accesses[3];
   for (int i = 0; i < 3; ++i) {
     tensors[i] = deeptm_allocate(rt, kBytes, 64);
-    accesses[i] = {tensors[i], kBytes, i == 2 ? DEEPTM_WRITE | DEEPTM_OUTPUT : DEEPTM_READ, 0, nullptr, nullptr};
+    const std::uint32_t flags = i == 2 ? DEEPTM_WRITE | DEEPTM_OUTPUT : DEEPTM_READ;
+    accesses[i] = {tensors[i], kBytes, flags, 0, nullptr, nullptr};
   }
   std::int64_t step = 1;
   std::uint64_t kernels = 0;

@@ -58,7 +58,7 @@ TEST(RuntimeConfig, OneLineNamesTheField) {
   EXPECT_THAT(error_of("{}"), HasSubstr("fast_bytes"));
   EXPECT_THAT(error_of(R"({"fast_bytes":1,"fast_percent":20})"), HasSubstr("exactly one"));
   EXPECT_THAT(error_of(R"({"fast_percent":120})"), HasSubstr("fast_percent"));
-  EXPECT_THAT(error_of(R"({"fast_bytes":1e9,"slow":"tape"})"), HasSubstr("'tape' is none of 'file', 'memory'"));
+  EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"slow":"tape"})"), HasSubstr("'tape' is none of 'file', 'memory'"));
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"chunk_bytes":100000})"), HasSubstr("power of two"));
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"worker":2})"), HasSubstr("workers"));
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"workers":0})"), HasSubstr("workers"));
@@ -182,8 +182,8 @@ TEST_F(TelemetryTest, KernelsStepsAndBytesAreCounted) {
     for (int k = 0; k < 40; ++k) {
       char* tensor = tensors[static_cast<std::size_t>(k) % 4];
       const bool last = k == 39;
-      const deeptm_access access{tensor, kBytes,  DEEPTM_VARIABLE | (last ? DEEPTM_WRITE | DEEPTM_READ : DEEPTM_READ),
-                                 0,      nullptr, nullptr};
+      const std::uint32_t flags = DEEPTM_VARIABLE | DEEPTM_READ | (last ? std::uint32_t{DEEPTM_WRITE} : 0u);
+      const deeptm_access access{tensor, kBytes, flags, 0, nullptr, nullptr};
       deeptm_scope scope;
       deeptm_kernel_begin(runtime_, &scope, last ? assign : matmul, step * 1000, &access, 1);
       int sum = 0;

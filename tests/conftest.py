@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
