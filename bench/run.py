@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks. Each writes its rows, with the command that made them, to results/bench/NAME.json.
+
+    make bench                       all of them
+    scripts/bench fits table         some
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
+PROGRAM = CHECKOUT / "build/bin/deeptm"
+RESULTS = CHECKOUT / "results/bench"
+
+# Steps of about half a second to four seconds on two cores.
+CELLS = {
+    "mobilenet": (32, 160),
+    "resnet50": (16, 160),
+    "resnet152": (8, 160),
+    "vgg19": (8, 160),
+    "inception_v4": (8, 160),
+    "alexnet": (32, 224),
+    "transformer": (8, 256),
+}
+FIGURES = (
+    "performance", "performance_against_defaults", "step_seconds", "step_seconds_stock", "fast_limit_bytes",
+    "fast_peak_bytes", "live_peak_bytes", "bytes_in_per_step", "bytes_out_per_step", "waits_per_step",
+    "wait_seconds_per_step", "bit_identical",
+)
+
+
+def train(model, fast, *options):
+    """One `deeptm train`; its figures and its command."""
+    batch, image = CELLS[model]
+    out = RESULTS / "cell.json"
+    command = [str(PROGRAM), "train", model, "--batch", str(batch), "--image", str(image), "--data", "random"]
+    command += ["--fast", fast, "--json", str(out), *options]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    record = json.loads(out.read_text())
+    out.unlink()
+    row = {"model": model, "batch": batch, "image": image, "fast": fast, "config_hash": record["config_hash"]}
+    row |= {name: record.get(name) for name in FIGURES}
+    row["machine"], row["versions"] = record["machine"], record["versions"]
+    row["command"] = " ".join(["deeptm", *command[1:]])
+    return row
+
+
+def show(row):
+    shown = {name: row[name] for name in ("model", "fast", "performance", "performance_against_defaults", "bit_identical")}
+    print(json.dumps({name: value for name, value in shown.items() if value is not None}), flush=True)
+    return row
+
+
+def memory(_):
+    """Hot paths of allocator and kernel announcements (Google Benchmark)."""
+    text = subprocess.run(
+        [str(CHECKOUT / "build/bin/memory_bench"), "--benchmark_format=json"], check=True, capture_output=True, text=True
+    ).stdout
+    rows = json.loads(text)["benchmarks"]
+    for row in rows:
+        print(f"{row['name']:40} {row['real_time']:8.1f} {row['time_unit']}", flush=True)
+    return rows
+
+
+def fits(arguments):
+    """Everything fits: against stock TensorFlow with the same threads and with its defaults."""
+    return [show(train(model, "100%", "--compare", "--rounds", arguments.rounds)) for model in ("resnet50", "mobilenet")]
+
+
+def table(arguments):
+    """A fifth of the peak, paged on demand, file tier."""
+    return [show(train(model, "20%", "--compare", "--rounds", arguments.rounds)) for model in arguments.models]
+
+
+def check(arguments):
+    """Losses, weights and optimizer state against stock at half, a fifth and a tenth of the peak."""
+    return [show(train(model, fast, "--check", "--steps", "3")) for model in arguments.models for fast in ("50%", "20%", "10%")]
+
+
+BENCHMARKS = {"memory": memory, "fits": fits, "table": table, "check": check}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--models", nargs="+", choices=CELLS, default=list(CELLS))
+    parser.add_argument("--rounds", default="2")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.names if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"bench: no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for name in arguments.names or BENCHMARKS:
+        print(f"{name}: {BENCHMARKS[name].__doc__}", flush=True)
+        rows = BENCHMARKS[name](arguments)
+        temporary = RESULTS / f"{name}.json.new"
+        temporary.write_text(json.dumps(rows, indent=2) + "\n")
+        temporary.rename(RESULTS / f"{name}.json")
+
+
+if __name__ == "__main__":
+    main()
