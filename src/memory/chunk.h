@@ -8,20 +8,21 @@ namespace deeptm {
 
 // Where the bytes of a chunk are. A frame is one chunk's worth of fast memory.
 //
-//            birth                      evict                      written
-//   kEmpty --------> kPlacing --> kResident ----> kEvicting --------------> kStandby
-//     ^                              ^  ^             | touched meanwhile       |  |
-//     | death                        |  +-------------+<------------------------+  | its frame is
-//     +---- any but those in transit |     touched: put back, nothing read         | needed
-//                                    |                                             v
-//                                    +------------- kFetching <----------------- kSlow
+//           birth                     take             write                   written
+//   kEmpty -------> kPlacing -> kResident ----> kAside -------> kEvicting -----------> kStandby
+//     ^                           ^  ^            | touched         | touched meanwhile   |  |
+//     | death                     |  +------------+<----------------+<--------------------+  | its frame is
+//     +---- any but those in      |               put back, nothing read                     | needed
+//           transit               |                                                          v
+//                                 +-------------------- kFetching <---------------------- kSlow
 //
 // kPlacing, kEvicting and kFetching are in transit: one thread owns the chunk and works without the lock.
 enum class ChunkState : std::uint8_t {
   kEmpty = 0,  // no bytes anywhere
   kPlacing,    // a frame is on its way into the arena
   kResident,   // frame in the arena
-  kEvicting,   // frame taken into the pool, being written
+  kAside,      // frame taken into the pool, not written yet: a touch shows that it is still in use
+  kEvicting,   // frame in the pool, being written (or, of a dead chunk, on its way there)
   kStandby,    // frame in the pool, and the slow tier has the same bytes: nobody can have changed them
   kSlow,       // bytes in the slow tier alone
   kFetching,   // frame in the pool, being read into

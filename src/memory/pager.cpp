@@ -178,8 +178,9 @@ void Pager::become_dead(std::uint32_t chunk) {
     return;
   }
   away_.fetch_sub(1, std::memory_order_relaxed);
-  if (state == ChunkState::kStandby) release_frame(c.frame_slot);
-  if (state == ChunkState::kStandby || state == ChunkState::kSlow) {
+  const bool in_pool = state == ChunkState::kAside || state == ChunkState::kStandby;
+  if (in_pool) release_frame(c.frame_slot);
+  if (in_pool || state == ChunkState::kSlow) {
     release_store(c);
     set_state(chunk, ChunkState::kEmpty);
   }
@@ -230,7 +231,7 @@ void Pager::touch(ChunkRange chunks) {
   Lock lock(mutex_);
   for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
     const ChunkState state = chunks_[c].state.load(std::memory_order_relaxed);
-    if (state == ChunkState::kStandby) fetch(lock, c, false);
+    if (state == ChunkState::kAside || state == ChunkState::kStandby) fetch(lock, c, false);
     if (state == ChunkState::kEvicting) chunks_[c].wanted = 1;
     if (state == ChunkState::kSlow || state == ChunkState::kEmpty) queue_ahead(c);
   }
@@ -276,6 +277,7 @@ void Pager::set_state(std::uint32_t chunk, ChunkState state) {
     if (!live) --dead_count_;
   }
   if (before == ChunkState::kStandby) --standby_count_;
+  if (before == ChunkState::kAside) --aside_count_;
   c.state.store(state, std::memory_order_relaxed);
   if (state == ChunkState::kResident) {
     c.resident_index = static_cast<std::uint32_t>(resident_.size());
@@ -290,10 +292,14 @@ void Pager::set_state(std::uint32_t chunk, ChunkState state) {
       }
     }
   }
-  if (state == ChunkState::kStandby) {
-    ++standby_count_;
-    standby_.push_back(chunk);
-  }
+  // Entries of chunks that were put back go when they come to the front.
+  const auto append = [&](std::deque<std::uint32_t>& queue, std::uint32_t& count) {
+    ++count;
+    while (!queue.empty() && chunks_[queue.front()].state.load(std::memory_order_relaxed) != state) queue.pop_front();
+    queue.push_back(chunk);
+  };
+  if (state == ChunkState::kAside) append(aside_, aside_count_);
+  if (state == ChunkState::kStandby) append(standby_, standby_count_);
 }
 
 std::vector<Segment> Pager::segments(std::uint32_t chunk) const {

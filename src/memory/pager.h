@@ -5,9 +5,10 @@
 // the slow tier. A touch of a chunk that has no frame in the arena waits (userfaultfd) until a frame with its bytes is
 // there. Frames are moved by changing page tables, never by copying, and are never more than the fast limit.
 //
-// A chunk leaves in three steps: its frame is *taken* into the pool, which nobody but the pager can reach; it is
-// *written* from there; then it stands by, known to equal its slow copy because no touch can have changed it. A touch
-// puts it back without reading; a need for a frame drops it without writing. That is how clean is proven here: a
+// A chunk leaves in steps: its frame is *taken* into the pool, which nobody but the pager can reach, and lies aside
+// there for a while; it is *written* from there; then it stands by, known to equal its slow copy because no touch can
+// have changed it. A touch in any of these puts it back without reading (nothing else shows that a chunk is in use); a
+// need for a frame drops what stands by without writing. That is how clean is proven here: a
 // copy is taken only of bytes that nobody can write, neither by a store nor by direct I/O in flight (taking pinned
 // pages is refused). Write protection cannot give that: a write by a device into pages pinned before the protection
 // passes it by, so the slow copy would be stale and called clean (docs/memory.md).
@@ -142,8 +143,11 @@ class Pager {
   // pager_evict.cpp
   std::uint32_t choose_victim();
   void refill_victims();
-  // Sends the best victim to standby; false when there is none now.
+  // One step of eviction: takes a victim aside, or writes out the oldest that lies aside. False when neither can be.
   bool evict_one(Lock& lock);
+  bool take_aside(Lock& lock);
+  bool write_oldest_aside(Lock& lock);
+  std::uint32_t oldest_aside();
   void write_out(Lock& lock, std::uint32_t chunk);
   bool wants_eviction() const;
 
@@ -191,7 +195,8 @@ class Pager {
   std::vector<std::uint32_t> resident_;
   std::vector<std::uint32_t> dead_;  // resident chunks without a live page; entries may be out of date
   std::uint32_t dead_count_ = 0;
-  std::deque<std::uint32_t> standby_;  // oldest first; entries may be out of date
+  std::deque<std::uint32_t> aside_, standby_;  // oldest first; entries may be out of date
+  std::uint32_t aside_count_ = 0;
   std::uint32_t standby_count_ = 0;
   std::uint32_t evicting_ = 0;
   std::deque<std::uint32_t> demanded_, ahead_;

@@ -60,33 +60,65 @@ std::uint32_t Pager::choose_victim() {
 }
 
 bool Pager::evict_one(Lock& lock) {
+  // Long enough aside to be touched if it is in use, short enough not to cost much fast memory.
+  const std::uint64_t most_aside = std::max<std::uint64_t>(options_.workers, stats_.frames / 16);
+  if (aside_count_ < most_aside && take_aside(lock)) return true;
+  return write_oldest_aside(lock);
+}
+
+bool Pager::take_aside(Lock& lock) {
   const std::uint32_t chunk = choose_victim();
   if (chunk == kNone) return false;
-  const std::uint32_t store = take_store();
-  if (store == kNone) return false;
   Chunk& c = chunks_[chunk];
   const std::uint32_t slot = take_slot();
   set_state(chunk, ChunkState::kEvicting);
-  ++evicting_;
   lock.unlock();
   const int error =
       remapper_->transfer(slot_address(slot), remapper_->watches_pool(), chunk_address(chunk), options_.chunk_bytes);
   lock.lock();
-  c.frame_slot = slot;
-  c.store_slot = store + 1;
-  if (error == 0) {
-    write_out(lock, chunk);
-  } else {
+  if (error != 0) {
     // EBUSY: pinned by direct I/O of somebody. Forcing it would lose that I/O's bytes; another one must go.
     ++stats_.refused_moves;
     if (error != EBUSY) warn(fmt::format("a chunk cannot be moved out of the arena: {}", std::strerror(error)));
-    release_store(c);
     empty_slots_.push_back(slot);
     c.last_use.store(next_tick(), std::memory_order_relaxed);
     set_state(chunk, ChunkState::kResident);
     userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
     settle(chunk);
+    return true;
   }
+  c.frame_slot = slot;
+  if (c.live_pages == 0) {
+    release_frame(slot);
+    set_state(chunk, ChunkState::kEmpty);
+    settle(chunk);
+  } else if (c.wanted != 0) {
+    ++stats_.rescued;
+    put(lock, chunk);
+  } else {
+    set_state(chunk, ChunkState::kAside);
+    work_.notify_all();
+  }
+  return true;
+}
+
+std::uint32_t Pager::oldest_aside() {
+  while (!aside_.empty()) {
+    const std::uint32_t chunk = aside_.front();
+    aside_.pop_front();
+    if (chunks_[chunk].state.load(std::memory_order_relaxed) == ChunkState::kAside) return chunk;
+  }
+  return kNone;
+}
+
+bool Pager::write_oldest_aside(Lock& lock) {
+  const std::uint32_t store = aside_count_ != 0 ? take_store() : kNone;
+  if (store == kNone) return false;
+  const std::uint32_t chunk = oldest_aside();
+  chunks_[chunk].store_slot = store + 1;
+  set_state(chunk, ChunkState::kEvicting);
+  ++evicting_;
+  write_out(lock, chunk);
   --evicting_;
   work_.notify_all();
   return true;

@@ -46,6 +46,7 @@ void Pager::answer(std::uint64_t address) {
       if (userfault_.zero_page(page) != 0) userfault_.wake(page, kPageBytes);
       return;
     }
+    case ChunkState::kAside:
     case ChunkState::kStandby:
       fetch(lock, chunk, false);
       return;
@@ -135,6 +136,7 @@ bool Pager::fetch(Lock& lock, std::uint32_t chunk, bool urgent) {
       case ChunkState::kEvicting:
         if (urgent) c.wanted = 1;
         return true;
+      case ChunkState::kAside:
       case ChunkState::kStandby:
         ++stats_.rescued;
         set_state(chunk, ChunkState::kPlacing);
