@@ -136,6 +136,8 @@ Result<void> Runtime::start() {
   install_fork_guard(pager_->base(), pager_->arena_bytes());
   note(telemetry_->remap, sizeof telemetry_->remap, pager_->remap_name());
   note(telemetry_->framework, sizeof telemetry_->framework, config_.framework);
+  WaitRecord& nobody = telemetry_->waits_by_kernel[0];
+  note(nobody.kernel, sizeof nobody.kernel, "(no kernel)");
   telemetry_->chunk_bytes = chunk;
   publish();
   return {};
@@ -243,6 +245,8 @@ StepTotals Runtime::totals() const {
 }
 
 void Runtime::step_closed(const StepTracker::Closed& closed) {
+  // Eager operations and pipeline elements are many: they would push the steps of interest out of the ring.
+  if (closed.record.kind == StepKind::kOther) return;
   const std::uint64_t at = telemetry_->step_count.load(std::memory_order_relaxed);
   telemetry_->steps[at % Telemetry::kSteps] = closed.record;
   telemetry_->step_count.store(at + 1, std::memory_order_release);
