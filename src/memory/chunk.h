@@ -39,7 +39,6 @@ struct Chunk {
   std::uint8_t queued;       // in the read-ahead queue
   std::uint8_t demanded;     // in the demand queue
   std::uint8_t listed_dead;  // in the list of dead chunks with frames
-  std::uint8_t refused;      // tries at eviction that found it pinned by direct I/O
   std::uint32_t live_pages;
   std::atomic<std::uint32_t> last_use;  // tick
   std::uint32_t frame_slot;             // pool slot of its frame while it is outside the arena (state says so)

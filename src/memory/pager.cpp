@@ -2,7 +2,6 @@
 #include "memory/pager.h"
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 

@@ -148,6 +148,8 @@ class Pager {
   bool take_aside(Lock& lock);
   bool write_oldest_aside(Lock& lock);
   std::uint32_t oldest_aside();
+  // The frame could not be taken out of the arena: the chunk stays as it was.
+  void stay_resident(std::uint32_t chunk, std::uint32_t slot);
   void write_out(Lock& lock, std::uint32_t chunk);
   bool wants_eviction() const;
 

@@ -78,13 +78,9 @@ bool Pager::take_aside(Lock& lock) {
   lock.lock();
   if (error != 0) {
     // EBUSY: pinned by direct I/O of somebody. Forcing it would lose that I/O's bytes; another one must go.
-    ++stats_.refused_moves;
     if (error != EBUSY) warn(fmt::format("a chunk cannot be moved out of the arena: {}", std::strerror(error)));
-    empty_slots_.push_back(slot);
     c.last_use.store(next_tick(), std::memory_order_relaxed);
-    set_state(chunk, ChunkState::kResident);
-    userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
-    settle(chunk);
+    stay_resident(chunk, slot);
     return true;
   }
   c.frame_slot = slot;
@@ -100,6 +96,14 @@ bool Pager::take_aside(Lock& lock) {
     work_.notify_all();
   }
   return true;
+}
+
+void Pager::stay_resident(std::uint32_t chunk, std::uint32_t slot) {
+  ++stats_.refused_moves;
+  empty_slots_.push_back(slot);
+  set_state(chunk, ChunkState::kResident);
+  userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
+  settle(chunk);
 }
 
 std::uint32_t Pager::oldest_aside() {

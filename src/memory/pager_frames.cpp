@@ -79,12 +79,9 @@ std::uint32_t Pager::dead_frame(Lock& lock) {
       put(lock, chunk);
       continue;
     }
-    ++stats_.refused_moves;  // pinned by direct I/O that outlives the tensor: it is listed again, behind the others
-    empty_slots_.push_back(slot);
-    set_state(chunk, ChunkState::kResident);
+    // Pinned by direct I/O that outlives the tensor: it is listed again, behind the others.
+    stay_resident(chunk, slot);
     std::rotate(dead_.begin(), dead_.end() - (c.listed_dead != 0 ? 1 : 0), dead_.end());
-    userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
-    settle(chunk);
     return kNone;
   }
   return kNone;
