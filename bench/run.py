@@ -10,6 +10,10 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
+
+from limited import Workload, limits, same
+from memory_cgroup import MemoryCgroup, swap_file
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 PROGRAM = CHECKOUT / "build/bin/deeptm"
@@ -48,9 +52,14 @@ def train(model, fast, *options):
     return row
 
 
+def tell(row):
+    print(json.dumps(row), flush=True)
+    return row
+
+
 def show(row):
     shown = {name: row[name] for name in ("model", "fast", "performance", "performance_against_defaults", "bit_identical")}
-    print(json.dumps({name: value for name, value in shown.items() if value is not None}), flush=True)
+    tell({name: value for name, value in shown.items() if value is not None})
     return row
 
 
@@ -80,7 +89,44 @@ def check(arguments):
     return [show(train(model, fast, "--check", "--steps", "3")) for model in arguments.models for fast in ("50%", "20%", "10%")]
 
 
-BENCHMARKS = {"memory": memory, "fits": fits, "table": table, "check": check}
+def in_cgroup(arguments):
+    """The same result as stock at a fifth of the peak, in a memory cgroup without swap that has room for no more."""
+    rows = []
+    with MemoryCgroup("deeptm-bench") as group, tempfile.TemporaryDirectory() as folder:
+        for model in arguments.models:
+            workload = Workload(model, *CELLS[model], 3, folder, ("--deterministic", "--digest"))
+            stock = workload.run("stock")
+            peak = workload.run("free", fast="100%")["record"]["live_peak_bytes"]
+            fast, limit = limits(stock, peak, 20)
+            group.limit(limit)
+            ours = workload.run("limited", fast, group.enter)
+            row = {"model": model, "fast_limit_bytes": fast, "cgroup_bytes": limit, "bit_identical": same(stock, ours)}
+            rows.append(tell(row))
+    return rows
+
+
+def swap(arguments):
+    """DeepTM against kernel swap (a swap file) in the same memory cgroup, and stock without one."""
+    rows = []
+    swap_bytes = 8 << 30
+    with MemoryCgroup("deeptm-bench") as group, tempfile.TemporaryDirectory() as folder, swap_file(swap_bytes):
+        for model in arguments.models if arguments.models != list(CELLS) else ("mobilenet", "resnet50"):
+            workload = Workload(model, *CELLS[model], 4, folder)
+            stock = workload.run("stock")
+            peak = workload.run("free", fast="100%")["record"]["live_peak_bytes"]
+            fast, limit = limits(stock, peak, 20)
+            group.limit(limit, swap=True)
+            ours = workload.run("deeptm", fast, group.enter)
+            swapped = workload.run("swap", enter=group.enter)
+            seconds = {"step_seconds_stock": stock, "step_seconds": ours, "step_seconds_swap": swapped}
+            row = {"model": model, "fast_limit_bytes": fast, "cgroup_bytes": limit}
+            row |= {name: run["median_step_seconds"] for name, run in seconds.items()}
+            row["times_faster_than_swap"] = row["step_seconds_swap"] / row["step_seconds"]
+            rows.append(tell(row))
+    return rows
+
+
+BENCHMARKS = {"memory": memory, "fits": fits, "table": table, "check": check, "cgroup": in_cgroup, "swap": swap}
 
 
 def main():
@@ -95,7 +141,11 @@ def main():
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in arguments.names or BENCHMARKS:
         print(f"{name}: {BENCHMARKS[name].__doc__}", flush=True)
-        rows = BENCHMARKS[name](arguments)
+        try:
+            rows = BENCHMARKS[name](arguments)
+        except OSError as error:
+            print(f"{name}: left out: {error}", flush=True)
+            continue
         temporary = RESULTS / f"{name}.json.new"
         temporary.write_text(json.dumps(rows, indent=2) + "\n")
         temporary.rename(RESULTS / f"{name}.json")

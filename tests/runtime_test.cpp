@@ -61,7 +61,7 @@ TEST(RuntimeConfig, OneLineNamesTheField) {
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"slow":"tape"})"), HasSubstr("'tape' is none of 'file', 'memory'"));
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"chunk_bytes":100000})"), HasSubstr("power of two"));
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"worker":2})"), HasSubstr("workers"));
-  EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"workers":0})"), HasSubstr("workers"));
+  EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"workers":65})"), HasSubstr("workers"));
   EXPECT_EQ(error_of(R"({"fast_bytes":100000000,"io":"threads","remap":"mremap"})"), "accepted");
 }
 
@@ -73,12 +73,24 @@ TEST(RuntimeConfig, ChunksAreAsLargeAsTheLimitAllows) {
   EXPECT_EQ(choose_chunk_bytes(std::uint64_t{1} << 20), 64u << 10);
 }
 
+TEST(RuntimeConfig, SmallChunksHaveMoreWorkers) {
+  const auto small = deeptm::parse_config(R"({"fast_bytes":33554432})");
+  const auto large = deeptm::parse_config(R"({"fast_bytes":4294967296})");
+  const auto given = deeptm::parse_config(R"({"fast_bytes":33554432,"workers":3,"read_ahead_chunks":2})");
+  ASSERT_TRUE(small && large && given);
+  EXPECT_EQ(small->workers, 8u);
+  EXPECT_EQ(small->read_ahead_chunks, 16u);
+  EXPECT_EQ(large->workers, 4u);
+  EXPECT_EQ(given->workers, 3u);
+  EXPECT_EQ(given->read_ahead_chunks, 2u);
+}
+
 TEST(RuntimeCreate, LimitTooSmallNamesTheSmallestThatWorks) {
-  // 2 threads x 8 + 4 workers x 2 = 24 chunks of 64 KiB = 1.5 MiB
+  // 2 threads x 8 + 8 workers x 2 = 32 chunks of 64 KiB = 2 MiB
   const Created made = create(R"({"slow":"memory","threads":2,"fast_bytes":1000000})");
   EXPECT_EQ(made.runtime, nullptr);
   EXPECT_THAT(made.error, HasSubstr("too small"));
-  EXPECT_THAT(made.error, HasSubstr("1.50 MiB"));
+  EXPECT_THAT(made.error, HasSubstr("2.00 MiB"));
 }
 
 TEST(RuntimeCreate, MissingDirectoryIsNamed) {

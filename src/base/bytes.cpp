@@ -47,7 +47,8 @@ Result<Quantity> parse_quantity(std::string_view text) {
 Result<std::uint64_t> parse_bytes(std::string_view text) {
   const auto quantity = parse_quantity(text);
   if (quantity) {
-    const auto* unit = std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return u.name == quantity->unit; });
+    const auto* unit =
+        std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return u.name == quantity->unit; });
     if (unit != kUnits.end() && quantity->number * unit->bytes < 9e18) {
       return static_cast<std::uint64_t>(quantity->number * unit->bytes);
     }

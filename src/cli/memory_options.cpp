@@ -13,7 +13,7 @@ void MemoryOptions::add_to(CLI::App& app) {
   app.add_option("--slow", slow,
                  "where the rest goes: file:DIR (a directory on disk) or memory [DEEPTM_SLOW_DIR, else /var/tmp]");
   app.add_option("--chunk", chunk, "unit of moves, a power of two from 64KiB to 2MiB [chosen by the limit]");
-  app.add_option("--workers", workers, "threads that move bytes [4]")->check(CLI::Range(1, 64));
+  app.add_option("--workers", workers, "threads that move bytes [4, or 8 with small chunks]")->check(CLI::Range(1, 64));
   app.add_option("--remap", remap, "how pages move: auto, move (Linux 6.8) or mremap [auto]")
       ->check(CLI::IsMember({"auto", "move", "mremap"}));
 }

@@ -56,7 +56,8 @@ int run(const Options& options, std::vector<std::string> command) {
 }  // namespace
 
 Subcommand add_run(CLI::App& app, const std::vector<std::string>& command) {
-  auto* sub = app.add_subcommand("run", "run a command (behind --) whose TensorFlow tensors live in bounded fast memory");
+  auto* sub =
+      app.add_subcommand("run", "run a command (behind --) whose TensorFlow tensors live in bounded fast memory");
   auto options = std::make_shared<Options>();
   options->memory.add_to(*sub);
   sub->add_option("--record", options->record, "write the step graph of the first training steps to this file");

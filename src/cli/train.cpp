@@ -127,9 +127,9 @@ int run(const Options& options) {
                               std::filesystem::absolute(options.results), say);
 
   // The share is of the peak of what is run: deterministic operations need other tensors.
-  const auto bytes = experiment.fast_bytes(settings->fast, {.deterministic = options.check && !options.compare});
-  if (!bytes) return refuse(bytes.error().message, bytes.error().exit_code);
-  settings->fast = *bytes;
+  const auto fast = experiment.fixed_limit(settings->fast, {.deterministic = options.check && !options.compare});
+  if (!fast) return refuse(fast.error().message, fast.error().exit_code);
+  settings->fast = *fast;
   Attempt<void> done;
   if (options.compare) done = compare(experiment, *settings, options.rounds, record);
   if (done && options.check) done = check(experiment, *settings, record);

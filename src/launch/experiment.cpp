@@ -148,11 +148,12 @@ Attempt<std::uint64_t> Experiment::live_peak(const WorkloadMode& mode) const {
   return bytes;
 }
 
-Attempt<std::uint64_t> Experiment::fast_bytes(const FastLimit& fast, const WorkloadMode& mode) const {
-  if (const auto* bytes = std::get_if<std::uint64_t>(&fast)) return *bytes;
+Attempt<FastLimit> Experiment::fixed_limit(const FastLimit& fast, const WorkloadMode& mode) const {
+  const auto* share = std::get_if<Percent>(&fast);
+  if (share == nullptr || share->value >= 100) return fast;
   const auto peak = live_peak(mode);
   if (!peak) return tl::unexpected(peak.error());
-  return static_cast<std::uint64_t>(std::llround(static_cast<double>(*peak) * std::get<Percent>(fast).value / 100));
+  return static_cast<std::uint64_t>(std::llround(static_cast<double>(*peak) * share->value / 100));
 }
 
 }  // namespace deeptm

@@ -44,8 +44,9 @@ class Experiment {
   // the same question is answered from there.
   Attempt<std::uint64_t> live_peak(const WorkloadMode& mode) const;
 
-  // `fast` in bytes, a share being one of live_peak.
-  Attempt<std::uint64_t> fast_bytes(const FastLimit& fast, const WorkloadMode& mode) const;
+  // `fast` in bytes, a share being one of live_peak; all of it (100 %) stays a share, because what holds everything is
+  // live_peak and the gaps between tensors.
+  Attempt<FastLimit> fixed_limit(const FastLimit& fast, const WorkloadMode& mode) const;
 
   const std::filesystem::path& folder() const { return folder_; }
 

@@ -37,6 +37,7 @@ void describe_steps(std::vector<StepRecord> training, std::size_t wanted, RunFig
   const double share = 1.0 / static_cast<double>(training.size());
   for (const StepRecord& step : training) {
     times.push_back(seconds(step.end_nanoseconds - step.start_nanoseconds));
+    mean.seconds += share * times.back();
     mean.bytes_in += share * static_cast<double>(step.bytes_in);
     mean.bytes_out += share * static_cast<double>(step.bytes_out);
     mean.waits += share * static_cast<double>(step.waits);

@@ -20,7 +20,7 @@ struct KernelWait {
 
 // Means over the training steps that were looked at.
 struct PerStep {
-  double bytes_in = 0, bytes_out = 0, waits = 0, wait_seconds = 0;
+  double seconds = 0, bytes_in = 0, bytes_out = 0, waits = 0, wait_seconds = 0;
 };
 
 struct RunFigures {

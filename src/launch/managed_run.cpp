@@ -2,6 +2,7 @@
 #include "launch/managed_run.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -65,6 +66,7 @@ std::string runtime_config(const MemorySettings& settings, const Adapter& adapte
   config["command"] = arguments;
   config["framework"] = adapter.framework;
   config["telemetry"] = telemetry;
+  config["launcher"] = ::getpid();
   // Arguments need not be UTF-8; the record shows them as well as it can.
   return config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -60,12 +60,10 @@ void add_hints(const RunFigures& figures, std::vector<std::string>& lines) {
     lines.push_back(fmt::format("hint: everything fitted; --fast {} would still hold all tensors",
                                 format_bytes(figures.footprint_peak_bytes)));
   }
-  const bool timed = figures.per_step && figures.median_step_seconds && *figures.median_step_seconds > 0;
-  if (timed && figures.per_step->wait_seconds > 0.1 * *figures.median_step_seconds) {
-    lines.push_back(
-        fmt::format("hint: waiting takes {:.0f} % of a training step; a higher --fast (up to {}) moves less",
-                    100 * figures.per_step->wait_seconds / *figures.median_step_seconds,
-                    format_bytes(figures.footprint_peak_bytes)));
+  if (figures.per_step && figures.per_step->wait_seconds > 0.1 * figures.per_step->seconds) {
+    lines.push_back(fmt::format(
+        "hint: waiting takes {:.0f} % of a training step; a higher --fast (up to {}) moves less",
+        100 * figures.per_step->wait_seconds / figures.per_step->seconds, format_bytes(figures.footprint_peak_bytes)));
   }
   if (figures.remap == "mremap") {
     lines.emplace_back("hint: this kernel lacks UFFDIO_MOVE (Linux 6.8): direct I/O into tensors is not safe");

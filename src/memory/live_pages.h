@@ -12,7 +12,7 @@ namespace deeptm {
 
 inline constexpr std::size_t kPageBytes = 4096;
 
-// Pages [begin, end) of a chunk.
+// Pages [begin, end) of a chunk or of the arena.
 struct PageExtent {
   std::uint32_t begin = 0;
   std::uint32_t end = 0;

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/files.h"
+#include "base/signals_blocked.h"
 
 namespace deeptm {
 namespace {
@@ -25,7 +26,7 @@ std::size_t mapping_limit() {
 
 struct Pager::Parts {
   Userfault userfault;
-  Mapping arena, pool, nursery;
+  Mapping arena, pool;
 };
 
 std::uint32_t Pager::least_frames(std::uint32_t threads, std::uint32_t workers) {
@@ -44,12 +45,9 @@ Result<std::unique_ptr<Pager>> Pager::create(const PagerOptions& given, std::sha
   if (!arena) return tl::unexpected(arena.error());
   auto pool = Mapping::reserve(options.max_frames * chunk, std::max<std::uint64_t>(chunk, 2 * kMiB));
   if (!pool) return tl::unexpected(pool.error());
-  auto nursery = Mapping::reserve(chunk, std::max<std::uint64_t>(chunk, 2 * kMiB));
-  if (!nursery) return tl::unexpected(nursery.error());
 
-  std::unique_ptr<Pager> pager(
-      new Pager(options, std::move(slow), std::move(hooks),
-                {std::move(*userfault), std::move(*arena), std::move(*pool), std::move(*nursery)}));
+  std::unique_ptr<Pager> pager(new Pager(options, std::move(slow), std::move(hooks),
+                                         {std::move(*userfault), std::move(*arena), std::move(*pool)}));
   auto remapper = make_remapper(options.remap, pager->userfault_);
   if (!remapper) return tl::unexpected(remapper.error());
   pager->remapper_ = std::move(*remapper);
@@ -67,6 +65,7 @@ Result<std::unique_ptr<Pager>> Pager::create(const PagerOptions& given, std::sha
   if (error != 0) return fail(fmt::format("userfaultfd cannot watch the arena: {}", std::strerror(error)));
   pager->stop_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (pager->stop_event_ < 0) return fail(fmt::format("eventfd: {}", std::strerror(errno)));
+  const SignalsBlocked blocked;  // a handler that touches the arena must not run on the thread that answers
   pager->threads_.emplace_back([p = pager.get()] { p->answer_faults(); });
   for (std::uint32_t i = 0; i < options.workers; ++i) pager->threads_.emplace_back([p = pager.get()] { p->work(); });
   return pager;
@@ -79,7 +78,6 @@ Pager::Pager(const PagerOptions& options, std::shared_ptr<Tier> slow, PagerHooks
       userfault_(std::move(parts.userfault)),
       arena_(std::move(parts.arena)),
       pool_(std::move(parts.pool)),
-      nursery_(std::move(parts.nursery)),
       chunks_(options.arena_bytes / options.chunk_bytes),
       live_(options.arena_bytes / kPageBytes) {
   stats_.frames = options.frames;
@@ -105,22 +103,33 @@ ChunkRange Pager::chunks_of(const void* address, std::size_t bytes) const {
           static_cast<std::uint32_t>((offset + bytes + options_.chunk_bytes - 1) / options_.chunk_bytes)};
 }
 
-Result<void> Pager::birth(std::byte* begin, std::size_t bytes) {
-  const ChunkRange chunks = chunks_of(begin, bytes);
+PageExtent Pager::pages_of(const std::byte* begin, std::size_t bytes) const {
   const std::size_t first = static_cast<std::size_t>(begin - arena_.data()) / kPageBytes;
-  const std::size_t last = first + bytes / kPageBytes;
-  const std::size_t pages_per_chunk = options_.chunk_bytes / kPageBytes;
+  return {static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(first + bytes / kPageBytes)};
+}
+
+// visit(chunk, how many of the pages are in it) for every chunk that holds one of them.
+template <class Visit>
+void Pager::for_each_chunk(PageExtent pages, Visit visit) {
+  const std::size_t per_chunk = options_.chunk_bytes / kPageBytes;
+  for (std::size_t page = pages.begin; page < pages.end;) {
+    const std::size_t end = std::min<std::size_t>(pages.end, (page / per_chunk + 1) * per_chunk);
+    visit(static_cast<std::uint32_t>(page / per_chunk), static_cast<std::uint32_t>(end - page));
+    page = end;
+  }
+}
+
+Result<void> Pager::birth(std::byte* begin, std::size_t bytes) {
+  const PageExtent pages = pages_of(begin, bytes);
   const std::uint32_t tick = next_tick();
   Lock lock(mutex_);
-  live_.set(first, last);
+  live_.set(pages.begin, pages.end);
   bool all_resident = true;
-  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
-    const std::size_t from = std::max(first, c * pages_per_chunk);
-    const std::size_t to = std::min(last, (c + 1) * pages_per_chunk);
-    become_live(c, static_cast<std::uint32_t>(to - from));
+  for_each_chunk(pages, [&](std::uint32_t c, std::uint32_t count) {
+    become_live(c, count);
     chunks_[c].last_use.store(tick, std::memory_order_relaxed);
     all_resident &= chunks_[c].state.load(std::memory_order_relaxed) == ChunkState::kResident;
-  }
+  });
   if (stats_.chunks_live > stats_.frames) {
     const std::uint64_t live = stats_.chunks_live;
     lock.unlock();
@@ -131,23 +140,18 @@ Result<void> Pager::birth(std::byte* begin, std::size_t bytes) {
     }
     lock.lock();
   }
-  if (!all_resident) place_at_birth(lock, chunks);
+  if (!all_resident) place_at_birth(lock, chunks_of(begin, bytes));
   return {};
 }
 
 void Pager::death(std::byte* begin, std::size_t bytes) {
-  const ChunkRange chunks = chunks_of(begin, bytes);
-  const std::size_t first = static_cast<std::size_t>(begin - arena_.data()) / kPageBytes;
-  const std::size_t last = first + bytes / kPageBytes;
-  const std::size_t pages_per_chunk = options_.chunk_bytes / kPageBytes;
+  const PageExtent pages = pages_of(begin, bytes);
   Lock lock(mutex_);
-  live_.clear(first, last);
-  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
-    const std::size_t from = std::max(first, c * pages_per_chunk);
-    const std::size_t to = std::min(last, (c + 1) * pages_per_chunk);
-    chunks_[c].live_pages -= static_cast<std::uint32_t>(to - from);
+  live_.clear(pages.begin, pages.end);
+  for_each_chunk(pages, [&](std::uint32_t c, std::uint32_t count) {
+    chunks_[c].live_pages -= count;
     if (chunks_[c].live_pages == 0) become_dead(c);
-  }
+  });
 }
 
 void Pager::become_live(std::uint32_t chunk, std::uint32_t pages) {

@@ -23,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -121,6 +122,9 @@ class Pager {
   Pager(const PagerOptions& options, std::shared_ptr<Tier> slow, PagerHooks hooks, Parts parts);
 
   // pager.cpp
+  PageExtent pages_of(const std::byte* begin, std::size_t bytes) const;
+  template <class Visit>
+  void for_each_chunk(PageExtent pages, Visit visit);
   void become_live(std::uint32_t chunk, std::uint32_t pages);
   void become_dead(std::uint32_t chunk);
   Result<void> reserve_for(std::uint64_t chunks_live);
@@ -132,6 +136,11 @@ class Pager {
   // Finds a frame that costs no I/O and leaves it in a pool slot; kNone if there is none. May drop the lock.
   std::uint32_t cheap_frame(Lock& lock, bool from_standby);
   std::uint32_t new_frame(Lock& lock);
+  // Fresh memory into the pool slots; how many of them, in their order, have a frame now.
+  std::size_t populate(std::span<const std::uint32_t> slots) const;
+  // Moves a frame that nobody else can reach. EBUSY passes then: a finished direct transfer of our own lets go of its
+  // pages a moment after it has said that it is done, and so does whoever looks at a huge page that is to be split.
+  int transfer_own(std::byte* to, bool to_is_watched, std::byte* from) const;
   std::uint32_t dead_frame(Lock& lock);
   std::uint32_t standby_frame();
   std::uint32_t take_slot();
@@ -178,14 +187,13 @@ class Pager {
   PagerHooks hooks_;
   std::shared_ptr<Tier> slow_;
   Userfault userfault_;
-  Mapping arena_, pool_, nursery_;  // the nursery is where new frames are populated: it alone is not watched
+  Mapping arena_, pool_;
   std::unique_ptr<Remapper> remapper_;
   RunningSet running_;
   std::atomic<std::uint32_t> tick_{0};
   std::atomic<std::uint32_t> away_{0};  // chunks whose bytes are not in the arena: touch() has nothing to do at 0
 
   mutable std::mutex mutex_;
-  std::mutex nursery_mutex_;
   std::condition_variable work_;  // something for the workers, or a transit has ended
   LazyArray<Chunk> chunks_;
   LivePages live_;

@@ -7,18 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 
 #include "memory/pager.h"
 
 namespace deeptm {
-namespace {
-
-constexpr std::uint64_t kLongestHold = 10'000'000'000;  // nanoseconds
-
-}  // namespace
-
 void Pager::answer_faults() {
   std::array<pollfd, 2> watched = {{{userfault_.descriptor(), POLLIN, 0}, {stop_event_, POLLIN, 0}}};
   while (true) {
@@ -196,14 +189,7 @@ void Pager::put(Lock& lock, std::uint32_t chunk) {
   Chunk& c = chunks_[chunk];
   const std::uint32_t slot = c.frame_slot;
   lock.unlock();
-  // A finished direct transfer lets go of its pages a moment after it has said that it is done. Nobody else can hold a
-  // page of the pool, so EBUSY passes.
-  const std::uint64_t since = hooks_.now_nanoseconds();
-  int error = EBUSY;
-  while (error == EBUSY && hooks_.now_nanoseconds() - since < kLongestHold) {
-    error = remapper_->transfer(chunk_address(chunk), true, slot_address(slot), options_.chunk_bytes);
-    if (error == EBUSY) std::this_thread::sleep_for(std::chrono::microseconds(5));
-  }
+  const int error = transfer_own(chunk_address(chunk), true, slot_address(slot));
   lock.lock();
   if (error != 0) hooks_.fatal(fmt::format("a frame cannot be moved into the arena: {}", std::strerror(error)));
   empty_slots_.push_back(slot);

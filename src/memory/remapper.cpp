@@ -4,6 +4,9 @@
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <vector>
+
+#include "memory/live_pages.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -38,9 +41,22 @@ class MoveRemapper final : public Remapper {
       std::size_t moved = 0;
       const int error = userfault_.move(to + done, from + done, bytes - done, &moved);
       done += moved;
-      if (error != 0 && error != EAGAIN) return error;
+      if (error == 0) continue;
+      // Linux 6.18 now and then moves pages and says EEXIST or EAGAIN of them as if it had not.
+      done += arrived(to + done, from + done, bytes - done);
+      if (done < bytes && error != EAGAIN) return error;
     }
     return 0;
+  }
+
+  // Bytes from the start on that are at `to` and no more at `from`: moved, because nobody else puts pages at `to`.
+  static std::size_t arrived(std::byte* to, std::byte* from, std::size_t bytes) {
+    const std::size_t pages = bytes / kPageBytes;
+    std::vector<unsigned char> there(pages), here(pages);
+    if (::mincore(to, bytes, there.data()) != 0 || ::mincore(from, bytes, here.data()) != 0) return 0;
+    std::size_t page = 0;
+    while (page < pages && (there[page] & 1) != 0 && (here[page] & 1) == 0) ++page;
+    return page * kPageBytes;
   }
 
   const Userfault& userfault_;

@@ -26,7 +26,7 @@ class Remapper {
 
   // Mappings that the method may need at worst, for chunks and frames of an arena.
   virtual std::size_t worst_case_mappings(std::size_t chunks, std::size_t frames) const = 0;
-  // Whether pool and nursery must be watched too.
+  // Whether the pool must be watched too.
   virtual bool watches_pool() const = 0;
 };
 

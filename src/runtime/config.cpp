@@ -84,15 +84,19 @@ Result<RuntimeConfig> parse_config(std::string_view json) {
   }
   fields.get("framework", config.framework, Need::kOptional);
   fields.get("telemetry", config.telemetry, Need::kOptional);
+  fields.get("launcher", config.launcher, Need::kOptional);
   fields.refuse_others();
   if (config.chunk_bytes != 0 && (!std::has_single_bit(config.chunk_bytes) || config.chunk_bytes < kLeastChunkBytes ||
                                   config.chunk_bytes > kMostChunkBytes)) {
     fields.complain("chunk_bytes", "is a power of two from 64 KiB to 2 MiB");
   }
-  if (config.workers == 0 || config.workers > 64) fields.complain("workers", "is between 1 and 64");
+  if (config.workers > 64) fields.complain("workers", "is between 1 and 64");
   if (config.record_steps == 0) fields.complain("record_steps", "is at least 1");
   if (problem) return tl::unexpected(*problem);
   if (config.chunk_bytes == 0) config.chunk_bytes = choose_chunk_bytes(config.fast);
+  const Depth depth = choose_depth(config.chunk_bytes);
+  if (config.workers == 0) config.workers = depth.workers;
+  if (config.read_ahead_chunks == 0) config.read_ahead_chunks = depth.read_ahead_chunks;
   return config;
 }
 

@@ -19,10 +19,9 @@ struct RuntimeConfig {
   std::string slow = "file";
   std::string slow_directory = "/var/tmp";
   FileIo io = FileIo::kAuto;
-  std::uint64_t chunk_bytes = 0;  // 0: chosen by choose_chunk_bytes
-  std::uint32_t workers = 4;
-  std::uint32_t read_ahead_chunks = 4;
-  std::uint32_t threads = 0;  // of the framework, that touch tensors at once; 0: the processors
+  std::uint64_t chunk_bytes = 0;                     // 0: chosen by choose_chunk_bytes
+  std::uint32_t workers = 0, read_ahead_chunks = 0;  // 0: chosen by choose_depth
+  std::uint32_t threads = 0;                         // of the framework, that touch tensors at once; 0: the processors
   RemapMethod remap = RemapMethod::kAuto;
   bool allow_user_mode_only = false;
   std::string record_file;
@@ -30,6 +29,7 @@ struct RuntimeConfig {
   std::vector<std::string> command;  // for the record
   std::string framework;             // "tensorflow 2.21.0"
   std::string telemetry;             // file of the shared block; empty: none
+  std::uint32_t launcher = 0;        // process that this one must not outlive; 0: none
 };
 
 // Refuses unknown fields, wrong types and values out of range, with one line that names the field.
@@ -40,5 +40,11 @@ inline constexpr std::uint64_t kLeastChunkBytes = 64 * kKiB, kMostChunkBytes = 2
 // The largest chunk, a power of two, that gives at least 64 frames: huge pages where the limit allows, finer paging
 // where it is small.
 std::uint64_t choose_chunk_bytes(const FastLimit& fast);
+
+// Small chunks need more transfers under way at once to keep a disk busy.
+struct Depth {
+  std::uint32_t workers, read_ahead_chunks;
+};
+constexpr Depth choose_depth(std::uint64_t chunk_bytes) { return chunk_bytes >= kMiB ? Depth{4, 4} : Depth{8, 16}; }
 
 }  // namespace deeptm

@@ -13,6 +13,7 @@
 #include "memory/available_memory.h"
 #include "memory/memory_tier.h"
 #include "runtime/fork_guard.h"
+#include "runtime/launcher_watch.h"
 #include "runtime/telemetry_block.h"
 
 namespace deeptm {
@@ -134,6 +135,7 @@ Result<void> Runtime::start() {
     recorder_ = std::make_unique<Recorder>(std::move(record));
   }
   install_fork_guard(pager_->base(), pager_->arena_bytes());
+  if (config_.launcher != 0) end_with_launcher(static_cast<pid_t>(config_.launcher));
   note(telemetry_->remap, sizeof telemetry_->remap, pager_->remap_name());
   note(telemetry_->framework, sizeof telemetry_->framework, config_.framework);
   WaitRecord& nobody = telemetry_->waits_by_kernel[0];
