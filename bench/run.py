@@ -46,6 +46,7 @@ def train(model, fast, *options):
     record = json.loads(out.read_text())
     out.unlink()
     row = {"model": model, "batch": batch, "image": image, "fast": fast, "config_hash": record["config_hash"]}
+    row["inter_op"] = record["config"]["inter_op"]
     row |= {name: record.get(name) for name in FIGURES}
     row["machine"], row["versions"] = record["machine"], record["versions"]
     row["command"] = " ".join(["deeptm", *command[1:]])
@@ -58,7 +59,7 @@ def tell(row):
 
 
 def show(row):
-    shown = {name: row[name] for name in ("model", "fast", "performance", "performance_against_defaults", "bit_identical")}
+    shown = {name: row[name] for name in ("model", "fast", "inter_op", "performance", "performance_against_defaults", "bit_identical")}
     tell({name: value for name, value in shown.items() if value is not None})
     return row
 
@@ -75,8 +76,13 @@ def memory(_):
 
 
 def fits(arguments):
-    """Everything fits: against stock TensorFlow with the same threads and with its defaults."""
-    return [show(train(model, "100%", "--compare", "--rounds", arguments.rounds)) for model in ("resnet50", "mobilenet")]
+    """Everything fits: one operation at a time as stock with one and with its defaults; and both with the defaults."""
+    options = ("--compare", "--rounds", arguments.rounds)
+    return [
+        show(train(model, "100%", *options, "--inter-op", inter_op))
+        for model in ("resnet50", "mobilenet")
+        for inter_op in ("1", "0")
+    ]
 
 
 def table(arguments):

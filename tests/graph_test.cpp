@@ -11,7 +11,7 @@
 #include "base/files.h"
 #include "graph/graph_file.h"
 #include "graph/graph_json.h"
-#include "graph/json_fields.h"
+#include "base/json_fields.h"
 #include "graph/summary.h"
 #include "graph/validate.h"
 

@@ -24,6 +24,10 @@ Subcommand add_train(CLI::App& app);
 Subcommand add_record(CLI::App& app);
 Subcommand add_show(CLI::App& app);
 Subcommand add_doctor(CLI::App& app);
+Subcommand add_plan(CLI::App& app);
+Subcommand add_verify(CLI::App& app);
+Subcommand add_simulate(CLI::App& app);
+Subcommand add_compare(CLI::App& app);
 
 // One line on standard error that begins with "deeptm: ".
 void say(const std::string& line);

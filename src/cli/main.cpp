@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cli/command_line.h"
-#include "graph/json_fields.h"
+#include "base/json_fields.h"
 
 namespace deeptm::cli {
 namespace {
@@ -89,6 +89,7 @@ int main(std::vector<std::string> arguments) {
   app.set_version_flag("--version", std::string("deeptm ") + DEEPTM_VERSION);
   app.require_subcommand(1);
   const std::vector<Subcommand> subcommands = {add_run(app, command), add_train(app), add_record(app), add_show(app),
+                                               add_plan(app), add_verify(app), add_simulate(app), add_compare(app),
                                                add_doctor(app)};
   app.footer(
       "Examples:\n"
@@ -96,6 +97,7 @@ int main(std::vector<std::string> arguments) {
       "  deeptm train mobilenet --image 96 --fast 20% --check   a built-in model, proven bit-identical\n"
       "  deeptm record mobilenet --image 96 -o graphs       its step graph as a file\n"
       "  deeptm show graphs/mobilenet.graph.json.zst        what is in that file\n"
+      "  deeptm compare graphs/*.zst --fast 10%,20%          policies on modelled machines\n"
       "  deeptm doctor                                      what this machine has and lacks");
   const bool takes_command = !arguments.empty() && arguments.front() == "run";
   if (!command.empty() && !takes_command) return refuse("only `deeptm run` takes a command behind --");

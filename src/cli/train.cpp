@@ -19,30 +19,33 @@ struct Options {
   MemoryOptions memory{.fast = "20%"};
   Workload workload;
   bool compare = false, check = false;
-  unsigned rounds = 3;
+  unsigned rounds = 3, inter_op = 1;
   std::string json, results = "results";
 };
 
 using Times = std::vector<double>;
 
 // Stock TensorFlow and DeepTM in turn, so that what else the machine does falls on all of them.
-Attempt<void> compare(const Experiment& experiment, const MemorySettings& settings, unsigned rounds,
+Attempt<void> compare(const Experiment& experiment, const MemorySettings& settings, const Options& options,
                       RunRecord& record) {
+  const WorkloadMode mode{.inter_op = options.inter_op};
   Times stock, defaults, managed;
-  for (unsigned round = 1; round <= rounds; ++round) {
-    const auto same = experiment.run_stock(fmt::format("stock-{}", round), {});
-    if (!same) return tl::unexpected(same.error());
+  for (unsigned round = 1; round <= options.rounds; ++round) {
     const auto own = experiment.run_stock(fmt::format("stock-defaults-{}", round), {.inter_op = 0});
     if (!own) return tl::unexpected(own.error());
-    const auto ours = experiment.run_managed(fmt::format("deeptm-{}", round), {}, settings);
-    if (!ours) return tl::unexpected(ours.error());
-    stock.push_back(same->result.median_step_seconds);
     defaults.push_back(own->result.median_step_seconds);
+    if (options.inter_op != 0) {
+      const auto same = experiment.run_stock(fmt::format("stock-{}", round), mode);
+      if (!same) return tl::unexpected(same.error());
+      stock.push_back(same->result.median_step_seconds);
+    }
+    const auto ours = experiment.run_managed(fmt::format("deeptm-{}", round), mode, settings);
+    if (!ours) return tl::unexpected(ours.error());
     managed.push_back(ours->result.median_step_seconds);
     record.figures = ours->figures;
     record.versions = ours->result.versions;
   }
-  record.step_seconds_stock = median(stock);
+  record.step_seconds_stock = median(options.inter_op != 0 ? stock : defaults);
   record.step_seconds_stock_defaults = median(defaults);
   record.step_seconds = median(managed);
   return {};
@@ -64,8 +67,9 @@ Attempt<void> check(const Experiment& experiment, const MemorySettings& settings
   return {};
 }
 
-Attempt<void> train(const Experiment& experiment, const MemorySettings& settings, RunRecord& record) {
-  const auto managed = experiment.run_managed("deeptm", {}, settings);
+Attempt<void> train(const Experiment& experiment, const MemorySettings& settings, const Options& options,
+                    RunRecord& record) {
+  const auto managed = experiment.run_managed("deeptm", {.inter_op = options.inter_op}, settings);
   if (!managed) return tl::unexpected(managed.error());
   record.step_seconds = managed->result.median_step_seconds;
   record.figures = managed->figures;
@@ -112,11 +116,15 @@ RunRecord record_for(const Options& options, const MemorySettings& settings) {
   record.config["memory"]["fast"] = options.memory.fast;
   record.config["rounds"] = options.compare ? nlohmann::json(options.rounds) : nlohmann::json(nullptr);
   record.config["check"] = options.check;
+  record.config["inter_op"] = options.inter_op;
   record.command = {"deeptm", "train", options.workload.model, "--fast", options.memory.fast};
   return record;
 }
 
 int run(const Options& options) {
+  if (options.check && options.inter_op != 1) {
+    return refuse("train: --check needs --inter-op 1: with more operations at a time TensorFlow differs from itself");
+  }
   auto settings = options.memory.settings();
   if (!settings) return refuse("train: " + settings.error().message);
   if (auto works = check_output(options.json); !works) return refuse("train: --json " + works.error().message);
@@ -127,13 +135,13 @@ int run(const Options& options) {
                               std::filesystem::absolute(options.results), say);
 
   // The share is of the peak of what is run: deterministic operations need other tensors.
-  const auto fast = experiment.fixed_limit(settings->fast, {.deterministic = options.check && !options.compare});
+  const auto fast = experiment.fixed_limit(settings->fast, {.deterministic = options.check && !options.compare, .inter_op = options.inter_op});
   if (!fast) return refuse(fast.error().message, fast.error().exit_code);
   settings->fast = *fast;
   Attempt<void> done;
-  if (options.compare) done = compare(experiment, *settings, options.rounds, record);
+  if (options.compare) done = compare(experiment, *settings, options, record);
   if (done && options.check) done = check(experiment, *settings, record);
-  if (done && !options.compare && !options.check) done = train(experiment, *settings, record);
+  if (done && !options.compare && !options.check) done = train(experiment, *settings, options, record);
   if (!done) return refuse(done.error().message, done.error().exit_code);
 
   print_result(options, record);
@@ -159,6 +167,9 @@ Subcommand add_train(CLI::App& app) {
   add_workload_options(*sub, options->workload);
   sub->add_option("--steps", options->workload.steps, "steps that are timed")
       ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  sub->add_option("--inter-op", options->inter_op, "operations at a time; 0: TensorFlow's own choice")
+      ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   sub->add_flag("--compare", options->compare, "run stock TensorFlow in alternation and print the performance");
   sub->add_option("--rounds", options->rounds, "alternations of --compare")

@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "graph/json_fields.h"
+#include "base/json_fields.h"
 #include "graph/validate.h"
 
 namespace deeptm {

@@ -10,7 +10,7 @@
 #include <span>
 
 #include "deeptm/runtime.h"
-#include "graph/json_fields.h"
+#include "base/json_fields.h"
 #include "profiler/step_timing.h"
 #include "profiler/untouched_buffers.h"
 

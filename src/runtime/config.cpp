@@ -8,7 +8,7 @@
 #include <optional>
 #include <utility>
 
-#include "graph/json_fields.h"
+#include "base/json_fields.h"
 
 namespace deeptm {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "graph/json_fields.h"
+#include "base/json_fields.h"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// deeptm plan, verify, simulate: one plan made, checked, priced.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/files.h"
+#include "cli/command_line.h"
+#include "cli/planning_options.h"
+#include "launch/summary.h"
+#include "plan/plan_json.h"
+#include "simulator/simulator.h"
+#include "simulator/verifier.h"
+
+namespace deeptm::cli {
+namespace {
+
+struct PlanOptions {
+  PlanningOptions planning;
+  std::string graph, fast = "20%", policy = "belady", output = "plan.json";
+};
+
+struct CheckOptions {
+  std::string graph, plan, machine = "optane";
+  bool json = false;
+};
+
+int make_plan(const PlanOptions& options) {
+  const auto limit = parse_fast_limit(options.fast);
+  if (!limit) return refuse("plan: --fast " + limit.error().message);
+  const auto policy = find_policy(options.policy);
+  if (!policy) return refuse("plan: " + policy.error().message);
+  const auto setting = load_setting(options.graph, options.planning.machine);
+  if (!setting) return refuse(setting.error().message);
+  const auto plan =
+      policy->plan(setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode()));
+  if (!plan) return refuse(fmt::format("plan: {}", plan.error().message), kFailed);
+  if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
+    return refuse(fmt::format("plan: {} made a wrong plan: {}", policy->name, fault->text), kFailed);
+  }
+  if (auto written = write_file(options.output, plan_to_json(*plan, setting->graph, setting->machine)); !written) {
+    return refuse(written.error().message);
+  }
+  const Timeline timeline = simulate(setting->graph, setting->machine, setting->costs, *plan);
+  fmt::print("{}: {} moves, performance {:.3f} on {} (simulated)\n", options.output, plan->moves.size(),
+             setting->costs.all_fast_seconds() / timeline.step_seconds, setting->machine.name);
+  return 0;
+}
+
+// The plan of the options and what it is for; an error has been told when there is none.
+Result<Plan> load_plan(const CheckOptions& options, const Setting& setting) {
+  return read_plan(options.plan, setting.graph, setting.machine);
+}
+
+int check_plan(const CheckOptions& options) {
+  const auto setting = load_setting(options.graph, options.machine);
+  if (!setting) return refuse(setting.error().message);
+  const auto plan = load_plan(options, *setting);
+  if (!plan) return refuse(plan.error().message);
+  if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
+    return refuse(fmt::format("{}: {}: {}", options.plan, to_string(fault->kind), fault->text), kFailed);
+  }
+  fmt::print("{}: right ({} births, {} moves, {} of fast memory)\n", options.plan, plan->births.size(),
+             plan->moves.size(), format_bytes(plan->fast_bytes));
+  return 0;
+}
+
+nlohmann::json to_json(const Timeline& timeline, double all_fast_seconds) {
+  return {{"performance", all_fast_seconds / timeline.step_seconds},
+          {"step_seconds", timeline.step_seconds},
+          {"all_fast_seconds", all_fast_seconds},
+          {"kernel_seconds", timeline.kernel_seconds},
+          {"copy_seconds", timeline.copy_seconds},
+          {"stall_seconds", timeline.stall_seconds},
+          {"fast_peak_bytes", timeline.fast_peak_bytes},
+          {"bytes_in", timeline.bytes_in},
+          {"bytes_out", timeline.bytes_out},
+          {"kind", "simulated"}};
+}
+
+int simulate_plan(const CheckOptions& options) {
+  const auto setting = load_setting(options.graph, options.machine);
+  if (!setting) return refuse(setting.error().message);
+  const auto plan = load_plan(options, *setting);
+  if (!plan) return refuse(plan.error().message);
+  if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
+    return refuse(fmt::format("{}: {}: {}", options.plan, to_string(fault->kind), fault->text), kFailed);
+  }
+  const Timeline timeline = simulate(setting->graph, setting->machine, setting->costs, *plan);
+  const double fast = setting->costs.all_fast_seconds();
+  if (options.json) {
+    fmt::print("{}\n", to_json(timeline, fast).dump(2));
+    return 0;
+  }
+  fmt::print("step: {} on {} (simulated), performance {:.3f}\n", format_seconds(timeline.step_seconds),
+             setting->machine.name, fast / timeline.step_seconds);
+  fmt::print("kernels: {}, everything fast: {}\n", format_seconds(timeline.kernel_seconds), format_seconds(fast));
+  fmt::print("copies: {} ({} in, {} out); kernels stood still for {}\n", format_seconds(timeline.copy_seconds),
+             format_bytes(timeline.bytes_in), format_bytes(timeline.bytes_out), format_seconds(timeline.stall_seconds));
+  fmt::print("fast memory: {} limit, {} peak\n", format_bytes(plan->fast_bytes), format_bytes(timeline.fast_peak_bytes));
+  return 0;
+}
+
+Subcommand add_check(CLI::App& app, const char* name, const char* summary, const char* shown,
+                     int (*run)(const CheckOptions&)) {
+  auto* sub = app.add_subcommand(name, summary);
+  auto options = std::make_shared<CheckOptions>();
+  sub->add_option("graph", options->graph, "the step graph that the plan is for")->required();
+  sub->add_option("plan", options->plan, "the plan")->required();
+  sub->add_option("--machine", options->machine, "the machine that the plan is for")->capture_default_str();
+  if (run == simulate_plan) sub->add_flag("--json", options->json, "print JSON");
+  example(sub, shown);
+  return {sub, [options, run] { return run(*options); }};
+}
+
+}  // namespace
+
+Subcommand add_plan(CLI::App& app) {
+  auto* sub = app.add_subcommand("plan", "plan where the tensors of a step are and when they move");
+  auto options = std::make_shared<PlanOptions>();
+  sub->add_option("graph", options->graph, "a step graph (deeptm record)")->required();
+  options->planning.add_to(*sub);
+  sub->add_option("--fast", options->fast, "the fast limit: 4GiB, or 20% of the peak of live tensors")
+      ->capture_default_str();
+  sub->add_option("--policy", options->policy, "all-fast, all-slow, first-touch, lru, belady")->capture_default_str();
+  sub->add_option("-o,--output", options->output, "the plan's file")->capture_default_str();
+  example(sub, "deeptm plan graphs/resnet152.graph.json.zst --machine optane --fast 20% --policy belady -o plan.json");
+  return {sub, [options] { return make_plan(*options); }};
+}
+
+Subcommand add_verify(CLI::App& app) {
+  return add_check(app, "verify", "say whether a plan is right, and what is wrong",
+                   "deeptm verify graphs/resnet152.graph.json.zst plan.json", check_plan);
+}
+
+Subcommand add_simulate(CLI::App& app) {
+  return add_check(app, "simulate", "how long a step takes under a plan, on a modelled machine",
+                   "deeptm simulate graphs/resnet152.graph.json.zst plan.json --json", simulate_plan);
+}
+
+}  // namespace deeptm::cli

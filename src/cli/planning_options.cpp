@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/planning_options.h"
+
+#include <cmath>
+
+#include "graph/graph_file.h"
+#include "machine/machine_json.h"
+
+namespace deeptm::cli {
+
+void PlanningOptions::add_to(CLI::App& app) {
+  app.add_option("--machine", machine, "optane, gpu-host, cxl, nvme, h100-host, or a machine's JSON file")
+      ->capture_default_str();
+  app.add_option("--mode", mode, "whether copies run between kernels (sync) or beside them (async)")
+      ->check(CLI::IsMember({"sync", "async"}))
+      ->capture_default_str();
+}
+
+Result<Setting> load_setting(const std::string& graph_file, const std::string& machine) {
+  auto graph = read_graph(graph_file);
+  if (!graph) return tl::unexpected(graph.error());
+  auto found = find_machine(machine);
+  if (!found) return tl::unexpected(found.error());
+  StepCosts costs = step_costs(*graph, *found);
+  return Setting{std::move(*graph), std::move(*found), std::move(costs)};
+}
+
+std::uint64_t fast_bytes_of(const FastLimit& limit, const StepGraph& graph) {
+  if (const auto* bytes = std::get_if<std::uint64_t>(&limit)) return *bytes;
+  return static_cast<std::uint64_t>(
+      std::llround(static_cast<double>(live_peak_bytes(graph)) * std::get<Percent>(limit).value / 100));
+}
+
+}  // namespace deeptm::cli

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands of the planning half share: a graph, a machine, a fast limit, a mode.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "optimizer/policy.h"
+
+namespace deeptm::cli {
+
+struct PlanningOptions {
+  std::string machine = "optane", mode = "sync";
+
+  void add_to(CLI::App& app);
+  CopyMode copy_mode() const { return mode == "async" ? CopyMode::kAsync : CopyMode::kSync; }
+};
+
+// A graph on a machine, ready for policies.
+struct Setting {
+  StepGraph graph;
+  Machine machine;
+  StepCosts costs;
+
+  Problem problem(std::uint64_t fast_bytes, CopyMode mode) const { return {graph, machine, costs, fast_bytes, mode}; }
+};
+
+Result<Setting> load_setting(const std::string& graph_file, const std::string& machine);
+
+// Bytes, or a share of the graph's peak of live tensors.
+std::uint64_t fast_bytes_of(const FastLimit& limit, const StepGraph& graph);
+
+}  // namespace deeptm::cli

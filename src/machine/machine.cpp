@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine/machine.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace deeptm {
+
+const CopyPath* Machine::path(TierIndex from, TierIndex to) const {
+  const auto found =
+      std::find_if(copies.begin(), copies.end(), [&](const CopyPath& p) { return p.from == from && p.to == to; });
+  return found == copies.end() ? nullptr : &*found;
+}
+
+double copy_seconds(const CopyPath& path, std::uint64_t bytes, std::uint64_t together) {
+  const double piece = static_cast<double>(std::min(bytes, together));
+  const double bytes_per_second = std::min(path.by_threads.at(path.threads), path.by_size.at(piece));
+  const double pieces = std::ceil(static_cast<double>(bytes) / piece);
+  return pieces * path.fixed_seconds + static_cast<double>(bytes) / bytes_per_second;
+}
+
+}  // namespace deeptm

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optimizer/bound.h"
+
+#include <algorithm>
+
+#include "optimizer/linear_program.h"
+
+namespace deeptm {
+namespace {
+
+using Column = LinearProgram::Column;
+using Term = LinearProgram::Term;
+constexpr double kInfinity = LinearProgram::kInfinity;
+constexpr Column kNoColumn = -1;
+
+// One access of a tensor, and the gap from it to the next access.
+struct Point {
+  std::uint32_t access;       // into StepGraph::accesses
+  std::uint32_t kernel;
+  bool written;
+  Column share = kNoColumn;   // in fast memory at the access
+  Column kept = kNoColumn;    // in fast memory through the gap; none after the last access of what nobody carries on
+};
+
+// Seconds a byte at the path's best, the best of all slow tiers.
+double best_copy(const Machine& machine, bool in) {
+  double best = kInfinity;
+  for (const CopyPath& path : machine.copies) {
+    if ((in ? path.to : path.from) != 0) continue;
+    double most = 0.0;
+    for (const auto& [size, bytes_per_second] : path.by_size.points()) most = std::max(most, bytes_per_second);
+    best = std::min(best, 1.0 / std::min(most, path.by_threads.at(path.threads)));
+  }
+  return best;
+}
+
+// Of the slow tiers the least, because the bound may choose one for every access.
+double least_extra(const AccessCost& access, std::size_t tiers) {
+  double least = kInfinity;
+  for (std::size_t t = 1; t < tiers; ++t) least = std::min(least, access.extra_seconds[t]);
+  return std::max(0.0, least);
+}
+
+class BoundProgram {
+ public:
+  explicit BoundProgram(const Problem& problem)
+      : problem_(problem), graph_(problem.graph), next_(next_selves(problem.graph)), points_(graph_.tensors.size()),
+        in_seconds_(best_copy(problem.machine, true)), out_seconds_(best_copy(problem.machine, false)),
+        change_(graph_.kernels.size() + 1), kernel_terms_(graph_.kernels.size()) {}
+
+  Result<Bound> solve() {
+    collect_points();
+    step_ = program_.add_column(1.0, 0.0, kInfinity);
+    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) add_tensor(t);
+    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) add_step_gap(t);
+    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) add_write_outs(t);
+    add_kernels();
+    add_capacity();
+    add_totals();
+    const auto solution = program_.solve();
+    if (!solution) return tl::unexpected(solution.error());
+    return Bound{solution->objective, program_.columns(), program_.rows()};
+  }
+
+ private:
+  double bytes(TensorIndex t) const { return static_cast<double>(graph_.tensors[t].bytes); }
+
+  void collect_points() {
+    for (std::uint32_t a = 0; a < graph_.accesses.size(); ++a) {
+      const Access& access = graph_.accesses[a];
+      if (graph_.tensors[access.tensor].foreign) continue;
+      points_[access.tensor].push_back({a, access.kernel, access.writes != 0});
+    }
+    carried_.resize(graph_.tensors.size());
+    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
+      if (next_[t] && !points_[t].empty()) carried_[*next_[t]] = true;
+    }
+  }
+
+  void add_tensor(TensorIndex t) {
+    std::vector<Point>& points = points_[t];
+    for (Point& point : points) {
+      point.share = program_.add_column(0.0, 0.0, 1.0);
+      occupy(point.share, bytes(t), point.kernel, point.kernel + 1);
+      const double extra =
+          least_extra(problem_.costs.accesses[point.access], problem_.machine.tiers.size());
+      kernel_terms_[point.kernel].push_back({point.share, extra});
+    }
+    for (std::size_t i = 0; i + 1 < points.size(); ++i) {
+      add_gap(points[i], points[i + 1], t);
+      occupy(points[i].kept, bytes(t), points[i].kernel + 1, points[i + 1].kernel);
+    }
+  }
+
+  // The share kept from `from` to `to`, and the fetch of what is fast at `to` beyond it.
+  void add_gap(Point& from, const Point& to, TensorIndex t) {
+    from.kept = program_.add_column(0.0, 0.0, 1.0);
+    program_.add_row(0.0, {{from.share, 1.0}, {from.kept, -1.0}}, kInfinity);
+    program_.add_row(0.0, {{to.share, 1.0}, {from.kept, -1.0}}, kInfinity);
+    copies_in_.push_back({to.share, bytes(t) * in_seconds_});
+    copies_in_.push_back({from.kept, -bytes(t) * in_seconds_});
+  }
+
+  // What a write left in fast memory has to be copied out by the first gap that it does not stay in. It is followed
+  // into the next step, as far as the next write.
+  void add_write_outs(TensorIndex t) {
+    const std::vector<Point>& points = points_[t];
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const bool born = i == 0 && !carried_[t];  // its bytes are nowhere else, whoever brought them
+      if (!points[i].written && !born) continue;
+      const Column out = program_.add_column(0.0, 0.0, 1.0);
+      copies_out_.push_back({out, bytes(t) * out_seconds_});
+      follow(points[i].share, out, t, i);
+    }
+  }
+
+  void follow(Column written, Column out, TensorIndex t, std::size_t i) {
+    TensorIndex tensor = t;
+    for (std::size_t steps = 0; steps <= points_[t].size() + graph_.kernels.size(); ++steps) {
+      const std::vector<Point>& points = points_[tensor];
+      if (points[i].kept == kNoColumn) return;
+      program_.add_row(0.0, {{out, 1.0}, {points[i].kept, 1.0}, {written, -1.0}}, kInfinity);
+      if (++i == points.size()) {
+        tensor = *next_[tensor];
+        i = 0;
+      }
+      if (points_[tensor][i].written) return;
+      if (points_[tensor][i].share == written) return;  // round the cycle
+    }
+  }
+
+  // From the last access of this step to the first of the next.
+  void add_step_gap(TensorIndex t) {
+    if (!next_[t] || points_[t].empty() || points_[*next_[t]].empty()) return;
+    Point& last = points_[t].back();
+    const Point& first = points_[*next_[t]].front();
+    add_gap(last, first, t);
+    const auto kernels = static_cast<std::uint32_t>(graph_.kernels.size());
+    occupy(last.kept, bytes(t), last.kernel + 1, kernels);
+    occupy(last.kept, bytes(t), 0, first.kernel);
+  }
+
+  // The column's share of `size` is in fast memory in the kernels [begin, end).
+  void occupy(Column column, double size, std::uint32_t begin, std::uint32_t end) {
+    if (begin >= end) return;
+    change_[begin].push_back({column, size});
+    change_[end].push_back({column, -size});
+  }
+
+  void add_kernels() {
+    for (std::size_t k = 0; k < graph_.kernels.size(); ++k) {
+      const KernelCost& kernel = problem_.costs.kernels[k];
+      double extra = 0.0;
+      for (const Term& term : kernel_terms_[k]) extra += term.factor;
+      const double slowest = problem_.costs.seconds(kernel, extra);
+      const double fastest = problem_.costs.seconds(kernel, 0.0);
+      const Column seconds = program_.add_column(0.0, fastest, kInfinity);
+      kernels_.push_back({seconds, 1.0});
+      if (slowest <= fastest) continue;
+      std::vector<Term> terms = kernel_terms_[k];
+      terms.push_back({seconds, 1.0});
+      const double base = problem_.costs.overlaps_memory ? 0.0 : kernel.compute_seconds;
+      program_.add_row(base + kernel.fast_seconds + extra, terms, kInfinity);
+    }
+  }
+
+  void add_capacity() {
+    const auto limit = static_cast<double>(problem_.fast_bytes);
+    // In megabytes, so that the solver sees numbers of ordinary size.
+    constexpr double kScale = 1e-6;
+    Column before = kNoColumn;
+    for (std::size_t k = 0; k < graph_.kernels.size(); ++k) {
+      if (change_[k].empty()) continue;
+      const Column used = program_.add_column(0.0, 0.0, limit * kScale);
+      std::vector<Term> terms{{used, -1.0}};
+      if (before != kNoColumn) terms.push_back({before, 1.0});
+      for (const Term& term : change_[k]) terms.push_back({term.column, term.factor * kScale});
+      program_.add_row(0.0, terms, 0.0);
+      before = used;
+    }
+  }
+
+  void at_least(const std::vector<const std::vector<Term>*>& sums) {
+    std::vector<Term> terms{{step_, 1.0}};
+    for (const auto* sum : sums) {
+      for (const Term& term : *sum) terms.push_back({term.column, -term.factor});
+    }
+    program_.add_row(0.0, terms, kInfinity);
+  }
+
+  // Synchronous: the step is kernels and copies. Asynchronous: it is at least each of them.
+  void add_totals() {
+    if (problem_.mode == CopyMode::kSync) return at_least({&kernels_, &copies_in_, &copies_out_});
+    at_least({&kernels_});
+    at_least({&copies_in_});
+    at_least({&copies_out_});
+  }
+
+  const Problem& problem_;
+  const StepGraph& graph_;
+  std::vector<std::optional<TensorIndex>> next_;
+  std::vector<std::vector<Point>> points_;  // by tensor
+  double in_seconds_, out_seconds_;         // a byte
+  std::vector<std::vector<Term>> change_, kernel_terms_;
+  std::vector<Term> copies_in_, copies_out_, kernels_;
+  std::vector<bool> carried_;
+  LinearProgram program_;
+  Column step_ = kNoColumn;
+};
+
+}  // namespace
+
+Result<Bound> lower_bound(const Problem& problem) { return BoundProgram(problem).solve(); }
+
+}  // namespace deeptm

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Policies that never move anything.
+#include <algorithm>
+
+#include "optimizer/policy.h"
+
+namespace deeptm {
+namespace {
+
+Birth fast(const Tensor& tensor) { return {tensor.bytes, 1}; }
+Birth slow(const Tensor& tensor) { return tensor.foreign ? fast(tensor) : Birth{0, 1}; }
+
+// Tensors that die before each kernel, ordered as they are in the graph.
+std::vector<std::vector<TensorIndex>> deaths_before(const StepGraph& graph) {
+  std::vector<std::vector<TensorIndex>> deaths(graph.kernels.size() + 1);
+  for (TensorIndex t = 0; t < graph.tensors.size(); ++t) deaths[graph.tensors[t].last_kernel + 1].push_back(t);
+  return deaths;
+}
+
+}  // namespace
+
+Result<Plan> plan_all_fast(const Problem& problem) {
+  Plan plan = plan_for(problem, "all-fast");
+  plan.fast_bytes = std::max(problem.fast_bytes, live_peak_bytes(problem.graph));
+  for (const Tensor& tensor : problem.graph.tensors) plan.births.push_back(fast(tensor));
+  return plan;
+}
+
+Result<Plan> plan_all_slow(const Problem& problem) {
+  Plan plan = plan_for(problem, "all-slow");
+  for (const Tensor& tensor : problem.graph.tensors) plan.births.push_back(slow(tensor));
+  return plan;
+}
+
+Result<Plan> plan_first_touch(const Problem& problem) {
+  const StepGraph& graph = problem.graph;
+  Plan plan = plan_for(problem, "first-touch");
+  const auto deaths = deaths_before(graph);
+  // A variable whose update makes a new buffer is at the next step's start where the new buffer was born. One that finds
+  // no room then is slow from the start: what is fast at the start and settles there can only become less.
+  std::vector<bool> settled_slow(graph.tensors.size());
+  for (bool settled = false; !settled;) {
+    settled = true;
+    plan.births.clear();
+    std::uint64_t used = 0;
+    std::uint32_t kernel = 0;
+    for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {  // by first_kernel
+      const Tensor& tensor = graph.tensors[t];
+      while (kernel < tensor.first_kernel) {
+        for (const TensorIndex dead : deaths[++kernel]) {
+          if (!graph.tensors[dead].foreign) used -= plan.births[dead].fast_bytes;
+        }
+      }
+      const bool may = !settled_slow[t] && !(tensor.becomes && settled_slow[*tensor.becomes]);
+      const bool fits = tensor.foreign || (may && used + tensor.bytes <= problem.fast_bytes);
+      plan.births.push_back(fits ? fast(tensor) : slow(tensor));
+      if (fits && !tensor.foreign) used += tensor.bytes;
+      if (fits || !tensor.becomes || settled_slow[*tensor.becomes]) continue;
+      settled_slow[*tensor.becomes] = true;
+      settled = false;
+    }
+  }
+  return plan;
+}
+
+}  // namespace deeptm

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optimizer/linear_program.h"
+
+#include <fmt/format.h>
+#include <highs/interfaces/highs_c_api.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace deeptm {
+
+LinearProgram::Column LinearProgram::add_column(double cost, double lower, double upper) {
+  cost_.push_back(cost);
+  lower_.push_back(lower);
+  upper_.push_back(upper);
+  return static_cast<Column>(cost_.size()) - 1;
+}
+
+void LinearProgram::add_row(double lower, const std::vector<Term>& terms, double upper) {
+  row_start_.push_back(static_cast<int>(column_.size()));
+  row_lower_.push_back(lower);
+  row_upper_.push_back(upper);
+  // HiGHS refuses a column twice in a row.
+  std::vector<Term> sorted = terms;
+  std::sort(sorted.begin(), sorted.end(), [](const Term& a, const Term& b) { return a.column < b.column; });
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    if (i > 0 && sorted[i].column == sorted[i - 1].column) {
+      factor_.back() += sorted[i].factor;
+    } else {
+      column_.push_back(sorted[i].column);
+      factor_.push_back(sorted[i].factor);
+    }
+  }
+}
+
+Result<LinearProgram::Solution> LinearProgram::solve() const {
+  const std::unique_ptr<void, void (*)(void*)> highs(Highs_create(), Highs_destroy);
+  Highs_setBoolOptionValue(highs.get(), "output_flag", 0);
+  Highs_setIntOptionValue(highs.get(), "threads", 1);
+  Highs_setIntOptionValue(highs.get(), "random_seed", 1);
+  const auto passed =
+      Highs_passLp(highs.get(), static_cast<HighsInt>(columns()), static_cast<HighsInt>(rows()),
+                   static_cast<HighsInt>(column_.size()), kHighsMatrixFormatRowwise, kHighsObjSenseMinimize, 0.0,
+                   cost_.data(), lower_.data(), upper_.data(), row_lower_.data(), row_upper_.data(), row_start_.data(),
+                   column_.data(), factor_.data());
+  if (passed == kHighsStatusError) return fail("the solver refuses the linear program");
+  Highs_run(highs.get());
+  const HighsInt status = Highs_getModelStatus(highs.get());
+  if (status != kHighsModelStatusOptimal) {
+    return fail(fmt::format("the solver found no optimum of {} columns and {} rows (HiGHS model status {})", columns(),
+                            rows(), status));
+  }
+  Solution solution;
+  solution.objective = Highs_getObjectiveValue(highs.get());
+  solution.values.resize(columns());
+  Highs_getSolution(highs.get(), solution.values.data(), nullptr, nullptr, nullptr);
+  return solution;
+}
+
+}  // namespace deeptm

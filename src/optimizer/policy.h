@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// A policy is a function from a step graph, a machine and a fast limit to a plan. One file each.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cost/cost_model.h"
+#include "plan/plan.h"
+
+namespace deeptm {
+
+// Borrowed; `costs` are step_costs(graph, machine).
+struct Problem {
+  const StepGraph& graph;
+  const Machine& machine;
+  const StepCosts& costs;
+  std::uint64_t fast_bytes = 0;
+  CopyMode mode = CopyMode::kSync;
+};
+
+struct Policy {
+  std::string_view name, summary;
+  Result<Plan> (*plan)(const Problem&);  // deterministic; the plan verifies
+};
+
+std::span<const Policy> policies();
+// The error names all policies.
+Result<Policy> find_policy(std::string_view name);
+
+// A plan without births and moves that says what it is for.
+Plan plan_for(const Problem& problem, std::string_view policy);
+
+// Most bytes of tensors alive at one kernel; foreign ones do not count.
+std::uint64_t live_peak_bytes(const StepGraph& graph);
+
+// Yardsticks: everything in the fast tier whatever the limit; everything in the second; each tensor where there is room
+// at its birth, nothing moves (the DeepTM paper's "Origin").
+Result<Plan> plan_all_fast(const Problem& problem);
+Result<Plan> plan_all_slow(const Problem& problem);
+Result<Plan> plan_first_touch(const Problem& problem);
+
+// Whole tensors are brought when a kernel touches them, while kernels stand still; what leaves for them is the least
+// recently used, or the one whose next use is farthest (Belady). What can't be brought beside the kernel's other
+// tensors is used where it is. A copy that was not written since is dropped.
+Result<Plan> plan_lru(const Problem& problem);
+Result<Plan> plan_belady(const Problem& problem);
+
+}  // namespace deeptm

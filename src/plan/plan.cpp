@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/plan.h"
+
+#include <fmt/format.h>
+
+namespace deeptm {
+namespace {
+
+class Fnv {  // FNV-1a, 64 bits
+ public:
+  void add(std::uint64_t value) {
+    for (int byte = 0; byte < 8; ++byte) {
+      hash_ ^= value >> (8 * byte) & 0xff;
+      hash_ *= 0x100000001b3;
+    }
+  }
+  std::uint64_t value() const { return hash_; }
+
+ private:
+  std::uint64_t hash_ = 0xcbf29ce484222325;
+};
+
+}  // namespace
+
+std::string_view to_string(CopyMode mode) { return mode == CopyMode::kSync ? "sync" : "async"; }
+
+std::string fingerprint(const StepGraph& graph) {
+  Fnv hash;
+  hash.add(graph.kernels.size());
+  for (const Tensor& tensor : graph.tensors) {
+    hash.add(tensor.bytes);
+    hash.add(std::uint64_t{tensor.first_kernel} << 32 | tensor.last_kernel);
+    hash.add(static_cast<std::uint64_t>(tensor.persistent) | tensor.foreign << 1U | tensor.alive_at_start << 2U |
+             tensor.alive_at_end << 3U);
+    hash.add(tensor.becomes ? *tensor.becomes + std::uint64_t{1} : 0);
+  }
+  for (const Access& access : graph.accesses) {
+    hash.add(std::uint64_t{access.kernel} << 32 | access.tensor);
+    hash.add(std::uint64_t{access.reads} << 32 | access.writes);
+  }
+  return fmt::format("{:016x}", hash.value());
+}
+
+std::vector<std::optional<TensorIndex>> next_selves(const StepGraph& graph) {
+  std::vector<std::optional<TensorIndex>> next(graph.tensors.size());
+  std::vector<bool> taken(graph.tensors.size());
+  for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
+    next[t] = graph.tensors[t].becomes;
+    if (next[t]) taken[*next[t]] = true;
+  }
+  for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
+    const Tensor& tensor = graph.tensors[t];
+    if (!next[t] && tensor.alive_at_start && tensor.alive_at_end && !taken[t]) next[t] = t;
+  }
+  return next;
+}
+
+}  // namespace deeptm

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan: where every tensor of a step is born and every move between tiers. A plain value; docs/plan-format.md is the
+// same thing as a file.
+//
+// Points of the step are *boundaries*: boundary k is between kernels k - 1 and k; that of the number of kernels is the
+// end of the step, which is boundary 0 of the next one.
+//
+//     boundary   0        1        2        3
+//     kernel     |   0    |   1    |   2    |
+//     move                [start........deadline)      may run while kernels 1 and 2 do
+//
+// A tensor's bytes before its *cut* are in the fast tier, the others in slower ones.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/step_graph.h"
+#include "machine/machine.h"
+
+namespace deeptm {
+
+enum class CopyMode : std::uint8_t {
+  kSync,  // kernels stand still while bytes are moved: every deadline is the start
+  kAsync  // copies run beside kernels
+};
+std::string_view to_string(CopyMode mode);
+
+// Bytes [begin, end) of a tensor go from one tier to another. They may start when the kernels before boundary `start`
+// have ended, and must be there before kernel `deadline` starts (at the latest before the step's end).
+struct Move {
+  TensorIndex tensor = 0;
+  TierIndex from = 0, to = 0;
+  bool drop = false;  // `to` has the same bytes already: nothing is copied
+  std::uint32_t start = 0, deadline = 0;
+  std::uint64_t begin = 0, end = 0;
+
+  std::uint64_t bytes() const { return end - begin; }
+  bool operator==(const Move&) const = default;
+};
+
+// The first fast_bytes in the fast tier, the others in tier `rest`.
+struct Birth {
+  std::uint64_t fast_bytes = 0;
+  TierIndex rest = 1;
+
+  bool operator==(const Birth&) const = default;
+};
+
+struct Plan {
+  std::string graph;    // fingerprint() of the step graph
+  std::string machine;  // its name
+  std::string policy, options;
+  std::uint64_t fast_bytes = 0;  // the fast limit
+  CopyMode mode = CopyMode::kSync;
+  std::vector<Birth> births;  // one for each tensor; of one alive at the start: where it is before the first move
+  std::vector<Move> moves;    // by start; moves of one boundary run in this order
+
+  bool operator==(const Plan&) const = default;
+};
+
+// 16 hexadecimal digits of the sizes, lifetimes and accesses: graphs that differ in them differ in it.
+std::string fingerprint(const StepGraph& graph);
+
+// By tensor: which tensor of the next step its bytes are at the end of this one, if any. What it becomes or, of a tensor
+// that is alive at both ends and that no other becomes, itself.
+std::vector<std::optional<TensorIndex>> next_selves(const StepGraph& graph);
+
+}  // namespace deeptm

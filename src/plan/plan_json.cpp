@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/plan_json.h"
+
+#include <fmt/format.h>
+
+#include "base/files.h"
+#include "base/json_fields.h"
+
+namespace deeptm {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::string_view kMagic = "deeptm-plan";
+constexpr std::uint32_t kFormat = 1;
+
+std::string quoted(const std::string& text) {
+  return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+TierIndex read_tier(Fields& fields, std::string_view field, const Machine& machine) {
+  std::string name;
+  fields.get(field, name, Need::kRequired);
+  for (std::size_t i = 0; i < machine.tiers.size(); ++i) {
+    if (machine.tiers[i].name == name) return static_cast<TierIndex>(i);
+  }
+  fields.complain(field, fmt::format("machine '{}' has no tier {}", machine.name, brief_json(name)));
+  return 0;
+}
+
+TensorIndex read_tensor(Fields& fields, const StepGraph& graph) {
+  TensorIndex tensor = 0;
+  fields.get("tensor", tensor, Need::kRequired);
+  if (tensor < graph.tensors.size()) return tensor;
+  fields.complain("tensor", fmt::format("{} is past the last of {} tensors", tensor, graph.tensors.size()));
+  return 0;
+}
+
+// Calls read(fields) for every element of the array, until something is wrong.
+template <class Read>
+void each(Fields& parent, const Place& root, std::string_view name, std::optional<Error>& problem, Read read) {
+  const json* array = parent.array(name, Need::kRequired);
+  for (std::size_t i = 0; array != nullptr && i < array->size() && !problem; ++i) {
+    const Place at{&root, name, i};
+    Fields fields((*array)[i], at, problem);
+    read(fields);
+    fields.refuse_others();
+  }
+}
+
+void read_birth(Fields& fields, const StepGraph& graph, const Machine& machine, Plan& plan) {
+  const TensorIndex tensor = read_tensor(fields, graph);
+  Birth birth;
+  fields.get("fast_bytes", birth.fast_bytes, Need::kOptional);
+  birth.rest = read_tier(fields, "rest", machine);
+  if (birth.fast_bytes > graph.tensors[tensor].bytes) {
+    fields.complain("fast_bytes", fmt::format("{} is more than the {} bytes of tensor {}", birth.fast_bytes,
+                                              graph.tensors[tensor].bytes, tensor));
+  }
+  plan.births[tensor] = birth;
+}
+
+void read_move(Fields& fields, const StepGraph& graph, const Machine& machine, Plan& plan) {
+  Move move;
+  move.tensor = read_tensor(fields, graph);
+  move.from = read_tier(fields, "from", machine);
+  move.to = read_tier(fields, "to", machine);
+  fields.get("begin", move.begin, Need::kOptional);
+  move.end = graph.tensors.empty() ? 0 : graph.tensors[move.tensor].bytes;
+  fields.get("end", move.end, Need::kOptional);
+  fields.get("start", move.start, Need::kRequired);
+  move.deadline = move.start;
+  fields.get("deadline", move.deadline, Need::kOptional);
+  fields.get("drop", move.drop, Need::kOptional);
+  plan.moves.push_back(move);
+}
+
+}  // namespace
+
+std::string plan_to_json(const Plan& plan, const StepGraph& graph, const Machine& machine) {
+  const auto tier = [&](TierIndex t) -> const std::string& { return machine.tiers[t].name; };
+  std::string text = fmt::format(
+      "{{\"magic\":\"{}\",\"format\":{},\"graph\":{},\"machine\":{},\"policy\":{},\"options\":{},\"fast_bytes\":{},"
+      "\"mode\":\"{}\",\n\"births\":[",
+      kMagic, kFormat, quoted(plan.graph), quoted(plan.machine), quoted(plan.policy), quoted(plan.options),
+      plan.fast_bytes, to_string(plan.mode));
+  std::string_view separator = "\n";
+  for (std::size_t t = 0; t < plan.births.size(); ++t) {
+    const Birth& birth = plan.births[t];
+    if (birth.fast_bytes == graph.tensors[t].bytes) continue;
+    text += fmt::format("{}{{\"tensor\":{},\"fast_bytes\":{},\"rest\":{}}}", separator, t, birth.fast_bytes,
+                        quoted(tier(birth.rest)));
+    separator = ",\n";
+  }
+  text += "\n],\n\"moves\":[";
+  separator = "\n";
+  for (const Move& move : plan.moves) {
+    text += fmt::format("{}{{\"tensor\":{},\"from\":{},\"to\":{},\"begin\":{},\"end\":{},\"start\":{},\"deadline\":{}{}}}",
+                        separator, move.tensor, quoted(tier(move.from)), quoted(tier(move.to)), move.begin, move.end,
+                        move.start, move.deadline, move.drop ? ",\"drop\":true" : "");
+    separator = ",\n";
+  }
+  return text + "\n]}\n";
+}
+
+Result<Plan> plan_from_json(std::string_view text, const StepGraph& graph, const Machine& machine) {
+  const auto document = parse_json(text);
+  if (!document) return tl::unexpected<Error>(document.error());
+  std::optional<Error> problem;
+  const Place root;
+  Fields fields(*document, root, problem);
+  std::string magic, mode;
+  std::uint32_t format = 0;
+  fields.get("magic", magic, Need::kRequired);
+  if (!problem && magic != kMagic) fields.complain("magic", fmt::format("is not \"{}\": not a plan", kMagic));
+  fields.get("format", format, Need::kRequired);
+  if (!problem && format != kFormat) fields.complain("format", fmt::format("{} is not known; {} is", format, kFormat));
+  Plan plan;
+  fields.get("graph", plan.graph, Need::kRequired);
+  if (const std::string own = fingerprint(graph); !problem && plan.graph != own) {
+    fields.complain("graph", fmt::format("the plan is for graph {}, this one is {}", brief_json(plan.graph), own));
+  }
+  fields.get("machine", plan.machine, Need::kRequired);
+  if (!problem && plan.machine != machine.name) {
+    fields.complain("machine", fmt::format("the plan is for {}, not '{}'", brief_json(plan.machine), machine.name));
+  }
+  fields.get("policy", plan.policy, Need::kOptional);
+  fields.get("options", plan.options, Need::kOptional);
+  fields.get("fast_bytes", plan.fast_bytes, Need::kRequired);
+  fields.get("mode", mode, Need::kRequired);
+  plan.mode = mode == "async" ? CopyMode::kAsync : CopyMode::kSync;
+  if (!problem && mode != to_string(plan.mode)) {
+    fields.complain("mode", fmt::format("must be sync or async, not {}", brief_json(mode)));
+  }
+  for (const Tensor& tensor : graph.tensors) plan.births.push_back({tensor.bytes, 1});
+  each(fields, root, "births", problem, [&](Fields& item) { read_birth(item, graph, machine, plan); });
+  each(fields, root, "moves", problem, [&](Fields& item) { read_move(item, graph, machine, plan); });
+  fields.refuse_others();
+  if (problem) return tl::unexpected<Error>(*problem);
+  return plan;
+}
+
+Result<Plan> read_plan(const std::filesystem::path& path, const StepGraph& graph, const Machine& machine) {
+  const auto text = read_file(path);
+  if (!text) return fail(fmt::format("{}: cannot be read", path.string()));
+  auto plan = plan_from_json(*text, graph, machine);
+  if (!plan) return fail(fmt::format("{}: {}", path.string(), plan.error().message));
+  return plan;
+}
+
+}  // namespace deeptm

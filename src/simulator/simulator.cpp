@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulator/simulator.h"
+
+#include <algorithm>
+
+namespace deeptm {
+namespace {
+
+class Simulator {
+ public:
+  Simulator(const StepGraph& graph, const Machine& machine, const StepCosts& costs, const Plan& plan)
+      : graph_(graph), machine_(machine), costs_(costs), plan_(plan), tiers_(machine.tiers.size()),
+        where_(graph.tensors.size() * tiers_), queue_free_(machine.copies.size(), 0.0) {
+    timeline_.kernels.resize(graph.kernels.size());
+    timeline_.moves.resize(plan.moves.size());
+    due_.resize(graph.kernels.size() + 1);
+    for (std::size_t m = 0; m < plan.moves.size(); ++m) due_[plan.moves[m].deadline].push_back(m);
+    for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
+      if (graph.tensors[t].foreign) continue;
+      at(t, 0) = plan.births[t].fast_bytes;
+      at(t, plan.births[t].rest) += graph.tensors[t].bytes - plan.births[t].fast_bytes;
+    }
+    deaths_.resize(graph.kernels.size() + 1);
+    births_.resize(graph.kernels.size() + 1);
+    for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
+      if (graph.tensors[t].alive_at_start) {
+        add_fast(at(t, 0));
+      } else {
+        births_[graph.tensors[t].first_kernel].push_back(t);
+      }
+      if (!graph.tensors[t].alive_at_end) deaths_[graph.tensors[t].last_kernel + 1].push_back(t);
+    }
+  }
+
+  Timeline run() {
+    const auto kernels = static_cast<std::uint32_t>(graph_.kernels.size());
+    for (std::uint32_t boundary = 0; boundary <= kernels; ++boundary) {
+      for (const TensorIndex t : deaths_[boundary]) fast_used_ -= at(t, 0);
+      const double before = now_;
+      wait_for_due(boundary);
+      start_moves(boundary);
+      timeline_.stall_seconds += now_ - before;
+      if (boundary == kernels) break;
+      for (const TensorIndex t : births_[boundary]) add_fast(at(t, 0));
+      run_kernel(boundary);
+    }
+    timeline_.step_seconds = now_;
+    return std::move(timeline_);
+  }
+
+ private:
+  std::uint64_t& at(TensorIndex t, TierIndex tier) { return where_[t * tiers_ + tier]; }
+
+  void add_fast(std::uint64_t bytes) {
+    fast_used_ += bytes;
+    timeline_.fast_peak_bytes = std::max(timeline_.fast_peak_bytes, fast_used_);
+  }
+
+  void wait_for_due(std::uint32_t boundary) {
+    for (const std::size_t m : due_[boundary]) {
+      if (plan_.moves[m].start < boundary) now_ = std::max(now_, timeline_.moves[m].end);
+    }
+    finish_until(now_);
+  }
+
+  void start_moves(std::uint32_t boundary) {
+    for (; next_ < plan_.moves.size() && plan_.moves[next_].start == boundary; ++next_) {
+      const Move& move = plan_.moves[next_];
+      const auto path = static_cast<std::size_t>(machine_.path(move.from, move.to) - machine_.copies.data());
+      const double seconds = move.drop ? 0.0 : copy_seconds(machine_.copies[path], move.bytes(), move.bytes());
+      const bool at_once = move.deadline == boundary;
+      Span& span = timeline_.moves[next_];
+      span.start = move.drop ? now_ : std::max(now_, queue_free_[path]);
+      span.end = span.start + seconds;
+      timeline_.copy_seconds += seconds;
+      if (!move.drop) queue_free_[path] = span.end;
+      if (!move.drop && move.to == 0) timeline_.bytes_in += move.bytes();
+      if (!move.drop && move.from == 0) timeline_.bytes_out += move.bytes();
+      if (move.to == 0) add_fast(move.bytes());
+      if (at_once) {
+        now_ = std::max(now_, span.end);
+        arrive(move);
+      } else {
+        running_.push_back(next_);
+      }
+    }
+  }
+
+  void arrive(const Move& move) {
+    at(move.tensor, move.from) -= move.bytes();
+    at(move.tensor, move.to) += move.bytes();
+    if (move.from == 0) fast_used_ -= move.bytes();
+  }
+
+  void finish_until(double time) {
+    std::erase_if(running_, [&](std::size_t m) {
+      if (timeline_.moves[m].end > time) return false;
+      arrive(plan_.moves[m]);
+      return true;
+    });
+  }
+
+  void run_kernel(std::uint32_t k) {
+    finish_until(now_);
+    const KernelCost& kernel = costs_.kernels[k];
+    double extra = 0.0;
+    for (const AccessCost& access : costs_.of(kernel)) {
+      for (TierIndex tier = 1; tier < tiers_; ++tier) {
+        const std::uint64_t bytes = at(access.tensor, tier);
+        if (bytes != 0) extra += access.extra_seconds[tier] * (static_cast<double>(bytes) / access.bytes);
+      }
+    }
+    const double work = costs_.seconds(kernel, extra);
+    const double seconds = beside_copies(work);
+    timeline_.kernels[k] = {now_, now_ + seconds};
+    timeline_.kernel_seconds += seconds;
+    now_ += seconds;
+  }
+
+  // Queues are busy from now on without a gap, because every copy in them is queued already.
+  double beside_copies(double work) const {
+    const double left = 1.0 - machine_.copy_cores / machine_.compute.threads;
+    const double busy = *std::max_element(queue_free_.begin(), queue_free_.end()) - now_;
+    if (busy <= 0 || left >= 1.0) return work;
+    if (left > 0 && work / left <= busy) return work / left;
+    return left > 0 ? busy + (work - busy * left) : busy + work;
+  }
+
+  const StepGraph& graph_;
+  const Machine& machine_;
+  const StepCosts& costs_;
+  const Plan& plan_;
+  std::size_t tiers_;
+  std::vector<std::uint64_t> where_;  // bytes by tensor and tier
+  std::vector<double> queue_free_;    // by copy path: when its last copy ends
+  std::vector<std::vector<std::size_t>> due_;
+  std::vector<std::vector<TensorIndex>> births_, deaths_;
+  std::vector<std::size_t> running_;
+  std::size_t next_ = 0;
+  double now_ = 0.0;
+  std::uint64_t fast_used_ = 0;
+  Timeline timeline_;
+};
+
+}  // namespace
+
+Timeline simulate(const StepGraph& graph, const Machine& machine, const StepCosts& costs, const Plan& plan) {
+  return Simulator(graph, machine, costs, plan).run();
+}
+
+}  // namespace deeptm

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What would happen if a plan were carried out: discrete events, one step. Kernels run in order; copies run between
+// them (synchronous), or beside them in one queue for each pair of tiers (asynchronous).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "cost/cost_model.h"
+#include "plan/plan.h"
+
+namespace deeptm {
+
+struct Span {
+  double start = 0.0, end = 0.0;  // seconds since the step's start
+};
+
+struct Timeline {
+  double step_seconds = 0.0;
+  double kernel_seconds = 0.0;  // of all kernels, where the plan has its tensors
+  double copy_seconds = 0.0;    // of all copies, whether kernels ran beside them or not
+  double stall_seconds = 0.0;   // kernels stood still for copies
+  std::uint64_t fast_peak_bytes = 0;  // bytes on the way count in both tiers
+  std::uint64_t bytes_in = 0, bytes_out = 0;  // copied to and from the fast tier
+  std::vector<Span> kernels;                  // by kernel
+  std::vector<Span> moves;                    // by move of the plan; a drop takes no time
+};
+
+// For a plan that verify() finds right. Steady by itself, because every move ends within its step. O(accesses + moves).
+Timeline simulate(const StepGraph& graph, const Machine& machine, const StepCosts& costs, const Plan& plan);
+
+}  // namespace deeptm

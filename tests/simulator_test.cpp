@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every number is computed by hand in the comment beside it.
+#include "simulator/simulator.h"
+
+#include <gtest/gtest.h>
+
+#include "simulator/verifier.h"
+#include "tiny_step.h"
+
+namespace deeptm {
+namespace {
+
+using testing::TinySetting;
+using testing::TinyStep;
+
+Plan all_fast(const TinySetting& s, std::uint64_t fast_bytes, CopyMode mode = CopyMode::kSync) {
+  Plan plan = plan_for(s.problem(fast_bytes, mode), "test");
+  for (const Tensor& tensor : s.graph.tensors) plan.births.push_back({tensor.bytes, 1});
+  return plan;
+}
+
+Timeline run(const TinySetting& s, const Plan& plan) {
+  const auto fault = verify(s.graph, s.machine, plan);
+  EXPECT_FALSE(fault.has_value()) << fault->text;
+  return simulate(s.graph, s.machine, s.costs, plan);
+}
+
+TEST(Cost, KernelTakesTheLongerOfComputingAndMemory) {
+  // Reads 300 bytes at 100 a second: 3 s of memory beside 2 s of computing.
+  const TinySetting s{TinyStep({2}).weights(300).reads(0, 0).graph()};
+  EXPECT_EQ(s.costs.all_fast_seconds(), 3.0);
+}
+
+TEST(Cost, OrTheirSumWhereTheyDoNotOverlap) {
+  TinySetting s{TinyStep({2}).weights(300).reads(0, 0).graph()};
+  s.machine.compute.overlaps_memory = false;
+  EXPECT_EQ(step_costs(s.graph, s.machine).all_fast_seconds(), 5.0);
+}
+
+TEST(Cost, EveryPassCounts) {
+  // 3 reads and 2 writes of 100 bytes at 100 a second.
+  const TinySetting s{TinyStep({0}).weights(100).access(0, 0, 3, 2).graph()};
+  EXPECT_EQ(s.costs.all_fast_seconds(), 5.0);
+}
+
+TEST(Cost, SlowMemoryCostsTheDifference) {
+  // 100 bytes: 1 s fast, 4 s slow.
+  const TinySetting s{TinyStep({0}).weights(100).reads(0, 0).graph()};
+  EXPECT_EQ(s.costs.accesses[0].extra_seconds[1], 3.0);
+}
+
+TEST(Cost, MicroTensorsWaitForTheLatencyOfEachPass) {
+  TinySetting s{TinyStep({0}).weights(100).access(0, 0, 2, 1).graph()};
+  s.machine.tiers[1].load_latency_seconds = 10;
+  s.machine.tiers[1].store_latency_seconds = 20;
+  // Slow: 3 passes of 4 s, and 10 + 10 + 20 s; fast: 3 passes of 1 s.
+  EXPECT_EQ(step_costs(s.graph, s.machine).accesses[0].extra_seconds[1], 12 + 40 - 3.0);
+}
+
+TEST(Cost, TierThatKernelsCannotWorkInIsCopiedFromAndTo) {
+  TinySetting s{TinyStep({0}).weights(100).access(0, 0, 1, 1).graph()};
+  s.machine.tiers[1].byte_addressable = false;
+  // In: 100 / 50 = 2 s, out: 100 / 20 = 5 s; fast: 2 passes of 1 s.
+  EXPECT_EQ(step_costs(s.graph, s.machine).accesses[0].extra_seconds[1], 2 + 5 - 2.0);
+}
+
+TEST(Cost, CopiesPayForEveryPiece) {
+  CopyPath path{1, 0, 4, Curve({{1, 10}, {4, 40}}), Curve({{10, 5}, {1000, 100}}), 0.5};
+  EXPECT_EQ(copy_seconds(path, 1000, 1000), 0.5 + 1000 / 40.0);  // the threads are the lesser
+  EXPECT_EQ(copy_seconds(path, 1000, 10), 50 + 1000 / 5.0);      // 100 pieces of 10 bytes at 5 a second
+}
+
+TEST(Simulator, EverythingFastTakesTheKernels) {
+  // 2 s of memory for the two writes, then 1 and 1 s of computing.
+  const TinySetting s{testing::two_tensors().graph()};
+  const Timeline timeline = run(s, all_fast(s, 200));
+  EXPECT_EQ(timeline.step_seconds, 4.0);
+  EXPECT_EQ(timeline.fast_peak_bytes, 200u);
+  EXPECT_EQ(timeline.copy_seconds, 0.0);
+}
+
+TEST(Simulator, SplitTensorCostsInProportion) {
+  // A's last 50 bytes are slow: its write takes 0.5 + 2 s beside B's 1 s; its read 0.5 + 2 s.
+  const TinySetting s{testing::two_tensors().graph()};
+  Plan plan = all_fast(s, 150);
+  plan.births[0].fast_bytes = 50;
+  EXPECT_EQ(run(s, plan).step_seconds, 3.5 + 1 + 2.5);
+}
+
+TEST(Simulator, SynchronousMovesStopTheKernels) {
+  // A leaves after kernel 0 (100 / 20 = 5 s) and comes back before kernel 2 (100 / 50 = 2 s): 4 + 7 s.
+  const TinySetting s{testing::two_tensors().graph()};
+  Plan plan = all_fast(s, 200);
+  plan.moves = {{0, 0, 1, false, 1, 1, 0, 100}, {0, 1, 0, false, 2, 2, 0, 100}};
+  const Timeline timeline = run(s, plan);
+  EXPECT_EQ(timeline.step_seconds, 11.0);
+  EXPECT_EQ(timeline.stall_seconds, 7.0);
+  EXPECT_EQ(timeline.bytes_in, 100u);
+  EXPECT_EQ(timeline.bytes_out, 100u);
+}
+
+TEST(Simulator, DropTakesNoTime) {
+  // Weights are fetched for kernel 0 (2 s) and dropped after it. Kernels: 1 s each.
+  const TinySetting s{TinyStep({1, 1}).weights(100).reads(0, 0).graph()};
+  Plan plan = all_fast(s, 100);
+  plan.births[0].fast_bytes = 0;
+  plan.moves = {{0, 1, 0, false, 0, 0, 0, 100}, {0, 0, 1, true, 1, 1, 0, 100}};
+  const Timeline timeline = run(s, plan);
+  EXPECT_EQ(timeline.step_seconds, 4.0);
+  EXPECT_EQ(timeline.bytes_out, 0u);
+}
+
+TEST(Simulator, AsynchronousMovesHideBehindKernels) {
+  // Out from 1 to 3 (5 s) beside kernels 1 and 2 (3 s each); back at 3 (2 s), needed by kernel 3: only that is waited for.
+  //     kernel 0: 1 s | kernels 1, 2: 6 s, out ends at 6 | in: 7 to 9 | kernel 3: 1 s
+  const TinySetting s{TinyStep({1, 3, 3, 1}).tensor(100, 0, 3).writes(0, 0).reads(3, 0).graph()};
+  Plan plan = all_fast(s, 100, CopyMode::kAsync);
+  plan.moves = {{0, 0, 1, false, 1, 3, 0, 100}, {0, 1, 0, false, 3, 3, 0, 100}};
+  const Timeline timeline = run(s, plan);
+  EXPECT_EQ(timeline.moves[0].end, 6.0);
+  EXPECT_EQ(timeline.step_seconds, 10.0);
+  EXPECT_EQ(timeline.stall_seconds, 2.0);
+}
+
+TEST(Simulator, KernelWaitsForADeadline) {
+  // Out from 1 (5 s) must end before kernel 2: kernel 1 takes 1 s, so 4 s are waited.
+  const TinySetting s{TinyStep({1, 1, 1}).tensor(100, 0, 2).writes(0, 0).graph()};
+  Plan plan = all_fast(s, 100, CopyMode::kAsync);
+  plan.moves = {{0, 0, 1, false, 1, 2, 0, 100}};
+  const Timeline timeline = run(s, plan);
+  EXPECT_EQ(timeline.stall_seconds, 4.0);
+  EXPECT_EQ(timeline.step_seconds, 7.0);
+}
+
+TEST(Simulator, CopiesOfOneDirectionQueue) {
+  // Two copies out of 100 bytes each, both from boundary 1: 1 to 6 and 6 to 11.
+  const TinySetting s{
+      TinyStep({1, 20, 0}).tensor(100, 0, 2).tensor(100, 0, 2).graph()};
+  Plan plan = all_fast(s, 200, CopyMode::kAsync);
+  plan.moves = {{0, 0, 1, false, 1, 2, 0, 100}, {1, 0, 1, false, 1, 2, 0, 100}};
+  const Timeline timeline = run(s, plan);
+  EXPECT_EQ(timeline.moves[0].end, 6.0);
+  EXPECT_EQ(timeline.moves[1].start, 6.0);
+  EXPECT_EQ(timeline.moves[1].end, 11.0);
+  EXPECT_EQ(timeline.step_seconds, 21.0);
+}
+
+TEST(Simulator, CopiesTakeCoresFromKernels) {
+  // 1 of 4 cores copies for 5 s from boundary 1: kernel 1 (6 s of work) does 3.75 s of it meanwhile, 2.25 s after.
+  TinySetting s{TinyStep({1, 6, 0}).tensor(100, 0, 2).graph()};
+  s.machine.compute.threads = 4;
+  s.machine.copy_cores = 1;
+  Plan plan = all_fast(s, 100, CopyMode::kAsync);
+  plan.moves = {{0, 0, 1, false, 1, 2, 0, 100}};
+  EXPECT_EQ(run(s, plan).step_seconds, 1 + 5 + 2.25);
+}
+
+TEST(Simulator, BytesOnTheWayCountTwice) {
+  // 100 bytes of weights start slow and are on the way from 0; B's 100 bytes are born fast at 0.
+  const TinySetting s{TinyStep({9, 1}).weights(100).tensor(100, 0, 0).writes(0, 1).reads(1, 0).graph()};
+  Plan plan = all_fast(s, 200, CopyMode::kAsync);
+  plan.births[0].fast_bytes = 0;
+  plan.moves = {{0, 1, 0, false, 0, 1, 0, 100}, {0, 0, 1, true, 2, 2, 0, 100}};
+  EXPECT_EQ(run(s, plan).fast_peak_bytes, 200u);
+}
+
+}  // namespace
+}  // namespace deeptm
