@@ -176,6 +176,13 @@ void Fields::get(std::string_view name, std::uint64_t& out, Need need) {
   if (const auto value = whole(name, need, std::numeric_limits<std::uint64_t>::max())) out = *value;
 }
 
+void Fields::get(std::string_view name, std::int64_t& out, Need need) {
+  const json* value = typed(name, need, &json::is_number_integer, "a whole number");
+  if (value == nullptr) return;
+  if (value->is_number_unsigned() && value->get<std::uint64_t>() > INT64_MAX) return complain(name, "is past 2^63 - 1");
+  out = value->get<std::int64_t>();
+}
+
 void Fields::get(std::string_view name, std::optional<std::uint32_t>& out) {
   if (const auto value = whole(name, Need::kOptional, std::numeric_limits<std::uint32_t>::max()))
     out = static_cast<std::uint32_t>(*value);

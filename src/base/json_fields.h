@@ -46,6 +46,7 @@ class Fields {
   void get(std::string_view name, double& out, Need need);
   void get(std::string_view name, std::uint32_t& out, Need need);
   void get(std::string_view name, std::uint64_t& out, Need need);
+  void get(std::string_view name, std::int64_t& out, Need need);
   void get(std::string_view name, std::optional<std::uint32_t>& out);
   // The value of any type, or null; array() and object() insist on theirs.
   const nlohmann::json* array(std::string_view name, Need need);

@@ -24,6 +24,7 @@ struct Options {
 
 struct Row {
   std::string graph{}, machine{}, fast{}, mode{}, policy{}, fault{};
+  std::uint32_t batch = 0;
   std::uint64_t fast_bytes = 0;
   double performance = 0, bound = 0, plan_seconds = 0;
 };
@@ -63,6 +64,7 @@ Result<Row> measure(const Setting& setting, const Problem& problem, const Policy
 
 nlohmann::json to_json(const Row& row) {
   return {{"graph", row.graph},
+          {"batch", row.batch},
           {"machine", row.machine},
           {"fast", row.fast},
           {"fast_bytes", row.fast_bytes},
@@ -86,9 +88,9 @@ void print(const Row& row) {
 }
 
 std::string to_csv(const std::vector<Row>& rows) {
-  std::string text = "graph,machine,fast,fast_bytes,mode,policy,performance,bound,plan_seconds,verified\n";
+  std::string text = "graph,batch,machine,fast,fast_bytes,mode,policy,performance,bound,plan_seconds,verified\n";
   for (const Row& row : rows) {
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", row.graph, row.machine, row.fast, row.fast_bytes, row.mode,
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", row.graph, row.batch, row.machine, row.fast, row.fast_bytes, row.mode,
                         row.policy, row.performance, row.bound, row.plan_seconds, row.fault.empty());
   }
   return text;
@@ -137,12 +139,13 @@ int run(const Options& options) {
   fmt::print("{:<24} {:>7} {:<12} {:>11} {:>7} {:>7} {:>10}\n", "graph", "fast", "policy", "performance", "bound", "gap",
              "planned, s");
   for (const std::string& file : options.graphs) {
-    const auto setting = load_setting(file, options.planning.machine);
+    const auto setting = load_setting(file, options.planning.machine, options.planning.batch);
     if (!setting) return refuse(setting.error().message);
     for (const std::string& fast : options.fast) {
       const auto limit = parse_fast_limit(fast);
       if (!limit) return refuse("compare: --fast " + limit.error().message);
       Row base{.graph = short_name(file), .machine = setting->machine.name, .fast = fast, .mode = options.planning.mode};
+      base.batch = setting->graph.origin.batch;
       base.fast_bytes = fast_bytes_of(*limit, setting->graph);
       if (auto done = compare_cell(options, *setting, std::move(base), *policies, rows); !done) {
         return refuse(done.error().message, kFailed);

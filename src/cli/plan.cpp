@@ -22,6 +22,7 @@ struct PlanOptions {
 
 struct CheckOptions {
   std::string graph, plan, machine = "optane";
+  std::uint32_t batch = 0;
   bool json = false;
 };
 
@@ -30,7 +31,7 @@ int make_plan(const PlanOptions& options) {
   if (!limit) return refuse("plan: --fast " + limit.error().message);
   const auto policy = find_policy(options.policy);
   if (!policy) return refuse("plan: " + policy.error().message);
-  const auto setting = load_setting(options.graph, options.planning.machine);
+  const auto setting = load_setting(options.graph, options.planning.machine, options.planning.batch);
   if (!setting) return refuse(setting.error().message);
   const auto plan =
       policy->plan(setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode()));
@@ -47,15 +48,10 @@ int make_plan(const PlanOptions& options) {
   return 0;
 }
 
-// The plan of the options and what it is for; an error has been told when there is none.
-Result<Plan> load_plan(const CheckOptions& options, const Setting& setting) {
-  return read_plan(options.plan, setting.graph, setting.machine);
-}
-
 int check_plan(const CheckOptions& options) {
-  const auto setting = load_setting(options.graph, options.machine);
+  const auto setting = load_setting(options.graph, options.machine, options.batch);
   if (!setting) return refuse(setting.error().message);
-  const auto plan = load_plan(options, *setting);
+  const auto plan = read_plan(options.plan, setting->graph, setting->machine);
   if (!plan) return refuse(plan.error().message);
   if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
     return refuse(fmt::format("{}: {}: {}", options.plan, to_string(fault->kind), fault->text), kFailed);
@@ -79,9 +75,9 @@ nlohmann::json to_json(const Timeline& timeline, double all_fast_seconds) {
 }
 
 int simulate_plan(const CheckOptions& options) {
-  const auto setting = load_setting(options.graph, options.machine);
+  const auto setting = load_setting(options.graph, options.machine, options.batch);
   if (!setting) return refuse(setting.error().message);
-  const auto plan = load_plan(options, *setting);
+  const auto plan = read_plan(options.plan, setting->graph, setting->machine);
   if (!plan) return refuse(plan.error().message);
   if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
     return refuse(fmt::format("{}: {}: {}", options.plan, to_string(fault->kind), fault->text), kFailed);
@@ -108,6 +104,7 @@ Subcommand add_check(CLI::App& app, const char* name, const char* summary, const
   sub->add_option("graph", options->graph, "the step graph that the plan is for")->required();
   sub->add_option("plan", options->plan, "the plan")->required();
   sub->add_option("--machine", options->machine, "the machine that the plan is for")->capture_default_str();
+  sub->add_option("--batch", options->batch, "scale the graph to this batch, as it was for the plan");
   if (run == simulate_plan) sub->add_flag("--json", options->json, "print JSON");
   example(sub, shown);
   return {sub, [options, run] { return run(*options); }};
@@ -122,7 +119,7 @@ Subcommand add_plan(CLI::App& app) {
   options->planning.add_to(*sub);
   sub->add_option("--fast", options->fast, "the fast limit: 4GiB, or 20% of the peak of live tensors")
       ->capture_default_str();
-  sub->add_option("--policy", options->policy, "all-fast, all-slow, first-touch, lru, belady")->capture_default_str();
+  sub->add_option("--policy", options->policy, "all-fast, all-slow, first-touch, lru, belady, autotm-static, autotm-sync")->capture_default_str();
   sub->add_option("-o,--output", options->output, "the plan's file")->capture_default_str();
   example(sub, "deeptm plan graphs/resnet152.graph.json.zst --machine optane --fast 20% --policy belady -o plan.json");
   return {sub, [options] { return make_plan(*options); }};

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "graph/graph_file.h"
+#include "graph/scale.h"
 #include "machine/machine_json.h"
 
 namespace deeptm::cli {
@@ -11,14 +12,16 @@ namespace deeptm::cli {
 void PlanningOptions::add_to(CLI::App& app) {
   app.add_option("--machine", machine, "optane, gpu-host, cxl, nvme, h100-host, or a machine's JSON file")
       ->capture_default_str();
+  app.add_option("--batch", batch, "scale the graph to this batch (deeptm record --scale-with)");
   app.add_option("--mode", mode, "whether copies run between kernels (sync) or beside them (async)")
       ->check(CLI::IsMember({"sync", "async"}))
       ->capture_default_str();
 }
 
-Result<Setting> load_setting(const std::string& graph_file, const std::string& machine) {
+Result<Setting> load_setting(const std::string& graph_file, const std::string& machine, std::uint32_t batch) {
   auto graph = read_graph(graph_file);
-  if (!graph) return tl::unexpected(graph.error());
+  if (graph && batch != 0) graph = scale_to(*graph, batch);
+  if (!graph) return fail(batch == 0 ? graph.error().message : graph_file + ": " + graph.error().message);
   auto found = find_machine(machine);
   if (!found) return tl::unexpected(found.error());
   StepCosts costs = step_costs(*graph, *found);

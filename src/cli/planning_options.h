@@ -13,6 +13,7 @@ namespace deeptm::cli {
 
 struct PlanningOptions {
   std::string machine = "optane", mode = "sync";
+  std::uint32_t batch = 0;
 
   void add_to(CLI::App& app);
   CopyMode copy_mode() const { return mode == "async" ? CopyMode::kAsync : CopyMode::kSync; }
@@ -27,7 +28,8 @@ struct Setting {
   Problem problem(std::uint64_t fast_bytes, CopyMode mode) const { return {graph, machine, costs, fast_bytes, mode}; }
 };
 
-Result<Setting> load_setting(const std::string& graph_file, const std::string& machine);
+// With a batch other than 0 the graph is scaled to it.
+Result<Setting> load_setting(const std::string& graph_file, const std::string& machine, std::uint32_t batch = 0);
 
 // Bytes, or a share of the graph's peak of live tensors.
 std::uint64_t fast_bytes_of(const FastLimit& limit, const StepGraph& graph);

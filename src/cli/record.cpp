@@ -8,6 +8,8 @@
 #include "cli/memory_options.h"
 #include "cli/stack.h"
 #include "cli/workload_options.h"
+#include "graph/graph_file.h"
+#include "graph/scale.h"
 #include "launch/experiment.h"
 
 namespace deeptm::cli {
@@ -18,29 +20,54 @@ struct Options {
   std::vector<std::string> models;
   Workload workload;
   std::string folder = ".", results = "results";
+  std::uint32_t scale_with = 0;  // a second batch; 0: none
 };
 
-int record_one(const Options& options, const Stack& stack, MemorySettings settings, const std::string& model) {
-  Workload workload = options.workload;
-  workload.model = model;
-  const auto file = std::filesystem::absolute(options.folder) / (model + ".graph.json.zst");
+// The step graph of one batch size, or the exit code of what has been told.
+tl::expected<StepGraph, int> record_batch(const Options& options, const Stack& stack, MemorySettings settings,
+                                          Workload workload, const std::filesystem::path& file) {
   settings.record_file = file;
   std::error_code error;
   std::filesystem::remove(file, error);
   const Experiment experiment(stack.installation, stack.python, stack.adapter, workload,
                               std::filesystem::absolute(options.results), say);
   const auto measured = experiment.run_managed("record", {}, settings);
-  if (!measured) return refuse(measured.error().message, measured.error().exit_code);
+  if (!measured) return tl::unexpected(refuse(measured.error().message, measured.error().exit_code));
   if (!std::filesystem::exists(file, error)) {
     const std::string& why = measured->figures.recording;
-    return refuse(fmt::format("{} was not written: {}", file.string(), why.empty() ? "no training step" : why),
-                  kFailed);
+    return tl::unexpected(refuse(
+        fmt::format("{} was not written: {}", file.string(), why.empty() ? "no training step" : why), kFailed));
   }
+  auto graph = read_graph(file);
+  if (!graph) return tl::unexpected(refuse(graph.error().message, kFailed));
+  graph->origin.batch = workload.batch;
+  return std::move(*graph);
+}
+
+int record_one(const Options& options, const Stack& stack, const MemorySettings& settings, const std::string& model) {
+  Workload workload = options.workload;
+  workload.model = model;
+  const auto file = std::filesystem::absolute(options.folder) / (model + ".graph.json.zst");
+  auto graph = record_batch(options, stack, settings, workload, file);
+  if (!graph) return graph.error();
+  if (options.scale_with != 0) {
+    workload.batch = options.scale_with;
+    const auto larger = record_batch(options, stack, settings, workload, file);
+    if (!larger) return larger.error();
+    auto fitted = fit_batches(*graph, *larger);
+    if (!fitted) return refuse(fmt::format("{}: the batches do not fit: {}", model, fitted.error().message), kFailed);
+    graph = std::move(*fitted);
+  }
+  if (auto written = write_graph(file, *graph); !written) return refuse(written.error().message, kFailed);
   fmt::print("{}\n", file.string());
   return 0;
 }
 
 int run(const Options& options) {
+  if (options.scale_with != 0 && options.scale_with <= options.workload.batch) {
+    return refuse(fmt::format("record: --scale-with {} must be larger than --batch {}", options.scale_with,
+                              options.workload.batch));
+  }
   const auto settings = options.memory.settings();
   if (!settings) return refuse("record: " + settings.error().message);
   std::error_code error;
@@ -62,6 +89,8 @@ Subcommand add_record(CLI::App& app) {
   options->workload.steps = 4;
   sub->add_option("models", options->models, "one or more of the models of `deeptm train`")->required();
   sub->add_option("-o,--output", options->folder, "folder for the MODEL.graph.json.zst files")->capture_default_str();
+  sub->add_option("--scale-with", options->scale_with,
+                  "record a second, larger batch, too: the graph then serves every batch (deeptm compare --batch)");
   options->memory.add_to(*sub);
   add_workload_options(*sub, options->workload);
   sub->add_option("--results", options->results, "folder for what is measured on the way")->capture_default_str();

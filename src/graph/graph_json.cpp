@@ -27,7 +27,10 @@ std::string line(const ordered_json& value) { return value.dump(-1, ' ', false, 
 
 ordered_json types_to_json(const std::vector<TensorType>& types) {
   ordered_json array = ordered_json::array();
-  for (const TensorType& type : types) array.push_back({{"dtype", type.dtype}, {"shape", type.shape}});
+  for (const TensorType& type : types) {
+    ordered_json& object = array.emplace_back(ordered_json{{"dtype", type.dtype}, {"shape", type.shape}});
+    if (!type.shape_per_sample.empty()) object["shape_per_sample"] = type.shape_per_sample;
+  }
   return array;
 }
 
@@ -37,6 +40,7 @@ std::string kernel_line(const Kernel& kernel) {
   if (!kernel.inputs.empty()) object["inputs"] = types_to_json(kernel.inputs);
   if (!kernel.outputs.empty()) object["outputs"] = types_to_json(kernel.outputs);
   object["seconds"] = kernel.seconds;
+  if (kernel.seconds_per_sample != 0.0) object["seconds_per_sample"] = kernel.seconds_per_sample;
   if (!kernel.wait_free) object["wait_free"] = false;
   return line(object);
 }
@@ -46,6 +50,7 @@ std::string tensor_line(const Tensor& tensor) {
                       {"bytes", tensor.bytes},
                       {"first_kernel", tensor.first_kernel},
                       {"last_kernel", tensor.last_kernel}};
+  if (tensor.bytes_per_sample != 0) object["bytes_per_sample"] = tensor.bytes_per_sample;
   if (tensor.persistent) object["persistent"] = true;
   if (tensor.foreign) object["foreign"] = true;
   if (tensor.alive_at_start) object["alive_at_start"] = true;
@@ -64,14 +69,17 @@ std::string access_line(const Access& access) {
 }
 
 std::string origin_line(const GraphOrigin& origin) {
-  return line({{"deeptm_version", origin.deeptm_version},
+  ordered_json object{{"deeptm_version", origin.deeptm_version},
                {"framework", origin.framework},
                {"framework_version", origin.framework_version},
                {"command_line", origin.command_line},
                {"host", origin.host},
                {"step_kind", step_kind_name(origin.step_kind)},
                {"recorded_steps", origin.recorded_steps},
-               {"other_peak_bytes", origin.other_peak_bytes}});
+               {"other_peak_bytes", origin.other_peak_bytes}};
+  if (origin.batch != 0) object["batch"] = origin.batch;
+  if (origin.fitted) object["fitted"] = true;
+  return line(object);
 }
 
 template <class T>
@@ -111,14 +119,15 @@ void read_strings(const json* array, const Place& place, std::string_view name, 
   }
 }
 
-void read_shape(const json* array, const Place& place, std::vector<std::int64_t>& out, std::optional<Error>& problem) {
+void read_numbers(const json* array, const Place& place, std::string_view name, std::vector<std::int64_t>& out,
+                  std::optional<Error>& problem) {
   for (std::size_t i = 0; array != nullptr && i < array->size() && !problem; ++i) {
     const json& value = (*array)[i];
     // Unsigned values past int64 would turn negative: refuse them here, negative ones are refused by validate().
     if (value.is_number_integer() && !(value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX))
       out.push_back(value.get<std::int64_t>());
     else
-      complain_at(Place{&place, "shape", i}, fmt::format("must be a whole number, not {}", brief_json(value)), problem);
+      complain_at(Place{&place, name, i}, fmt::format("must be a whole number, not {}", brief_json(value)), problem);
   }
 }
 
@@ -140,6 +149,8 @@ void read_origin(const json* object, const Place& root, GraphOrigin& out, std::o
     fields.complain("step_kind", fmt::format("must be training, evaluation or other, not {}", brief_json(kind)));
   fields.get("recorded_steps", out.recorded_steps, Need::kOptional);
   fields.get("other_peak_bytes", out.other_peak_bytes, Need::kOptional);
+  fields.get("batch", out.batch, Need::kOptional);
+  fields.get("fitted", out.fitted, Need::kOptional);
   fields.refuse_others();
 }
 
@@ -149,17 +160,20 @@ void read_kernel(Fields& fields, const Place& place, Kernel& out, std::optional<
   if (const json* attributes = fields.object("attributes", Need::kOptional)) out.attributes = *attributes;
   const auto read_type = [&](Fields& type, const Place& at, TensorType& value) {
     type.get("dtype", value.dtype, Need::kRequired);
-    read_shape(type.array("shape", Need::kRequired), at, value.shape, problem);
+    read_numbers(type.array("shape", Need::kRequired), at, "shape", value.shape, problem);
+    read_numbers(type.array("shape_per_sample", Need::kOptional), at, "shape_per_sample", value.shape_per_sample, problem);
   };
   read_array(fields, place, "inputs", Need::kOptional, out.inputs, problem, read_type);
   read_array(fields, place, "outputs", Need::kOptional, out.outputs, problem, read_type);
   fields.get("seconds", out.seconds, Need::kRequired);
+  fields.get("seconds_per_sample", out.seconds_per_sample, Need::kOptional);
   fields.get("wait_free", out.wait_free, Need::kOptional);
 }
 
 void read_tensor(Fields& fields, Tensor& out) {
   fields.get("name", out.name, Need::kOptional);
   fields.get("bytes", out.bytes, Need::kRequired);
+  fields.get("bytes_per_sample", out.bytes_per_sample, Need::kOptional);
   fields.get("first_kernel", out.first_kernel, Need::kRequired);
   fields.get("last_kernel", out.last_kernel, Need::kRequired);
   fields.get("persistent", out.persistent, Need::kOptional);

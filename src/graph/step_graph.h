@@ -32,6 +32,8 @@ struct GraphOrigin {
   GraphStepKind step_kind = GraphStepKind::kTraining;
   std::uint32_t recorded_steps = 0;    // over which durations are medians; 0 if they were not measured
   std::uint64_t other_peak_bytes = 0;  // peak of live buffers that are no tensor of this graph (data pipeline, ...)
+  std::uint32_t batch = 0;             // samples of the step; 0: unknown
+  bool fitted = false;                 // what each further sample adds is known (graph/scale.h)
 
   bool operator==(const GraphOrigin&) const = default;
 };
@@ -40,6 +42,7 @@ struct GraphOrigin {
 struct TensorType {
   std::string dtype;  // the framework's name: "float", "bfloat16", "int64"
   std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> shape_per_sample{};  // added to it by each further sample; empty: nothing
 
   bool operator==(const TensorType&) const = default;
 };
@@ -51,6 +54,7 @@ struct Kernel {
   std::vector<TensorType> inputs, outputs;
   double seconds = 0.0;   // median over the recorded steps, waits for slow memory excluded
   bool wait_free = true;  // no recorded run of it waited: `seconds` is the kernel's own time, not an estimate
+  double seconds_per_sample = 0.0;  // added to `seconds` by each further sample
 
   bool operator==(const Kernel&) const = default;
 };
@@ -67,6 +71,7 @@ struct Tensor {
   bool alive_at_end = false;                // then last_kernel is the last kernel
   std::optional<KernelIndex> allocated_by;  // none: born before the step, or beside it (data pipeline)
   std::optional<TensorIndex> becomes;       // at the start of the next step this buffer is that tensor
+  std::int64_t bytes_per_sample = 0;        // added by each further sample of the batch
 
   bool operator==(const Tensor&) const = default;
 };

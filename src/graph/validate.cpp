@@ -17,6 +17,9 @@ Result<void> check_types(const std::vector<TensorType>& types, std::size_t kerne
       if (types[i].shape[d] < 0)
         return fail(
             fmt::format("kernels[{}].{}[{}].shape[{}]: {} is negative", kernel, field, i, d, types[i].shape[d]));
+    if (const std::size_t slopes = types[i].shape_per_sample.size(); slopes != 0 && slopes != types[i].shape.size())
+      return fail(fmt::format("kernels[{}].{}[{}].shape_per_sample: has {} numbers, the shape has {}", kernel, field, i,
+                              slopes, types[i].shape.size()));
   }
   return {};
 }
@@ -27,6 +30,8 @@ Result<void> check_kernel(const Kernel& kernel, std::size_t k) {
   if (!kernel.attributes.is_object()) return fail(fmt::format("kernels[{}].attributes: must be an object", k));
   if (!std::isfinite(kernel.seconds) || kernel.seconds < 0)
     return fail(fmt::format("kernels[{}].seconds: {} is not a duration", k, kernel.seconds));
+  if (!std::isfinite(kernel.seconds_per_sample))
+    return fail(fmt::format("kernels[{}].seconds_per_sample: is not a number", k));
   if (auto ok = check_types(kernel.inputs, k, "inputs"); !ok) return ok;
   return check_types(kernel.outputs, k, "outputs");
 }

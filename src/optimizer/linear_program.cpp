@@ -16,6 +16,13 @@ LinearProgram::Column LinearProgram::add_column(double cost, double lower, doubl
   return static_cast<Column>(cost_.size()) - 1;
 }
 
+LinearProgram::Column LinearProgram::add_binary(double cost) {
+  const Column column = add_column(cost, 0.0, 1.0);
+  integrality_.resize(columns(), kHighsVarTypeContinuous);
+  integrality_.back() = kHighsVarTypeInteger;
+  return column;
+}
+
 void LinearProgram::add_row(double lower, const std::vector<Term>& terms, double upper) {
   row_start_.push_back(static_cast<int>(column_.size()));
   row_lower_.push_back(lower);
@@ -33,25 +40,34 @@ void LinearProgram::add_row(double lower, const std::vector<Term>& terms, double
   }
 }
 
-Result<LinearProgram::Solution> LinearProgram::solve() const {
+Result<LinearProgram::Solution> LinearProgram::solve(const Limits& limits) const {
   const std::unique_ptr<void, void (*)(void*)> highs(Highs_create(), Highs_destroy);
   Highs_setBoolOptionValue(highs.get(), "output_flag", 0);
   Highs_setIntOptionValue(highs.get(), "threads", 1);
   Highs_setIntOptionValue(highs.get(), "random_seed", 1);
-  const auto passed =
-      Highs_passLp(highs.get(), static_cast<HighsInt>(columns()), static_cast<HighsInt>(rows()),
-                   static_cast<HighsInt>(column_.size()), kHighsMatrixFormatRowwise, kHighsObjSenseMinimize, 0.0,
-                   cost_.data(), lower_.data(), upper_.data(), row_lower_.data(), row_upper_.data(), row_start_.data(),
-                   column_.data(), factor_.data());
+  Highs_setDoubleOptionValue(highs.get(), "mip_rel_gap", limits.relative_gap);
+  Highs_setIntOptionValue(highs.get(), "mip_max_nodes", limits.nodes);
+  if (limits.seconds < kInfinity) Highs_setDoubleOptionValue(highs.get(), "time_limit", limits.seconds);
+  std::vector<int> integrality = integrality_;
+  integrality.resize(columns(), kHighsVarTypeContinuous);
+  const auto passed = Highs_passMip(
+      highs.get(), static_cast<HighsInt>(columns()), static_cast<HighsInt>(rows()),
+      static_cast<HighsInt>(column_.size()), kHighsMatrixFormatRowwise, kHighsObjSenseMinimize, 0.0, cost_.data(),
+      lower_.data(), upper_.data(), row_lower_.data(), row_upper_.data(), row_start_.data(), column_.data(),
+      factor_.data(), integrality.data());
   if (passed == kHighsStatusError) return fail("the solver refuses the linear program");
   Highs_run(highs.get());
   const HighsInt status = Highs_getModelStatus(highs.get());
-  if (status != kHighsModelStatusOptimal) {
-    return fail(fmt::format("the solver found no optimum of {} columns and {} rows (HiGHS model status {})", columns(),
+  HighsInt found = 0;
+  Highs_getIntInfoValue(highs.get(), "primal_solution_status", &found);
+  if (found != kHighsSolutionStatusFeasible) {
+    return fail(fmt::format("the solver found no solution of {} columns and {} rows (HiGHS model status {})", columns(),
                             rows(), status));
   }
   Solution solution;
   solution.objective = Highs_getObjectiveValue(highs.get());
+  if (!integrality_.empty()) Highs_getDoubleInfoValue(highs.get(), "mip_gap", &solution.gap);
+  if (integrality_.empty() && status != kHighsModelStatusOptimal) return fail("the solver stopped before the optimum");
   solution.values.resize(columns());
   Highs_getSolution(highs.get(), solution.values.data(), nullptr, nullptr, nullptr);
   return solution;

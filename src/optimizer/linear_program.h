@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A linear program, built column by column and row by row, solved by HiGHS. Deterministic: one thread, fixed seed.
+// A linear program, some of whose columns may be whole numbers, built column by column and row by row, solved by HiGHS.
+// Deterministic: one thread, fixed seed, a limit on nodes instead of time.
 #pragma once
 
 #include <limits>
@@ -21,6 +22,8 @@ class LinearProgram {
 
   // Minimised: the sum of cost times value. Its value is between the bounds.
   Column add_column(double cost, double lower, double upper);
+  // The same, 0 or 1 and nothing between.
+  Column add_binary(double cost);
   void add_cost(Column column, double cost) { cost_[static_cast<std::size_t>(column)] += cost; }
   // lower <= sum of the terms <= upper. Terms of one column add up.
   void add_row(double lower, const std::vector<Term>& terms, double upper);
@@ -28,13 +31,24 @@ class LinearProgram {
   std::size_t columns() const { return cost_.size(); }
   std::size_t rows() const { return row_lower_.size(); }
 
+  struct Limits {
+    double relative_gap = 0.0;  // of the objective to what is proven, where whole numbers are searched for
+    int nodes = 2'000'000;
+    double seconds = kInfinity;  // of a clock: results that hit it are not reproducible
+  };
   struct Solution {
     double objective = 0.0;
+    double gap = 0.0;  // proven relative distance to the optimum; 0 without whole numbers
     std::vector<double> values;
+
+    double operator[](Column column) const { return values[static_cast<std::size_t>(column)]; }
+    bool is_one(Column column) const { return (*this)[column] > 0.5; }
   };
-  Result<Solution> solve() const;
+  Result<Solution> solve(const Limits& limits) const;
+  Result<Solution> solve() const { return solve(Limits()); }
 
  private:
+  std::vector<int> integrality_;  // empty: no column is whole
   std::vector<double> cost_, lower_, upper_, row_lower_, row_upper_, factor_;
   std::vector<int> row_start_, column_;
 };

@@ -9,12 +9,14 @@
 namespace deeptm {
 namespace {
 
-constexpr std::array<Policy, 5> kPolicies = {
+constexpr std::array<Policy, 7> kPolicies = {
     {{"all-fast", "everything in the fast tier, whatever the limit", plan_all_fast},
      {"all-slow", "everything in the second tier", plan_all_slow},
      {"first-touch", "where there is room at birth; nothing moves", plan_first_touch},
      {"lru", "brought on demand; the least recently used leaves", plan_lru},
-     {"belady", "brought on demand; the one used farthest in the future leaves", plan_belady}}};
+     {"belady", "brought on demand; the one used farthest in the future leaves", plan_belady},
+     {"autotm-static", "AutoTM's integer program without moves", plan_autotm_static},
+     {"autotm-sync", "AutoTM's integer program, moves between kernels", plan_autotm_sync}}};
 
 }  // namespace
 

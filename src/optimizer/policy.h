@@ -49,4 +49,9 @@ Result<Plan> plan_first_touch(const Problem& problem);
 Result<Plan> plan_lru(const Problem& problem);
 Result<Plan> plan_belady(const Problem& problem);
 
+// AutoTM (ASPLOS 2020), our re-implementation: an integer program over whole tensors, weights always fast. Static: each
+// tensor is in one tier; synchronous: it may move between its users. Fails when the weights do not fit.
+Result<Plan> plan_autotm_static(const Problem& problem);
+Result<Plan> plan_autotm_sync(const Problem& problem);
+
 }  // namespace deeptm

@@ -7,9 +7,10 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+
+from processes import is_gone, wait_until
 
 FAST = ("run", "--fast", "64MiB", "--")
 
@@ -24,20 +25,6 @@ def start(program, script, **options):
         **options,
     )
     return process, process.stdout.readline().strip()
-
-
-def wait_until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
-
-
-def is_gone(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def test_streams_and_exit_code_pass_through(deeptm):
