@@ -21,6 +21,8 @@ StepGraph product(std::uint32_t batch) {
   kernel.type = "MatMul";
   kernel.inputs = {{"float", {batch, 10}}, {"float", {10, 10}}};
   kernel.outputs = {{"float", {batch, 10}}};
+  step.graph().tensors[0].name = "k0:input1";
+  step.graph().tensors[1].name = "k0:0";
   step.graph().origin.batch = batch;
   return step.graph();
 }
@@ -38,6 +40,15 @@ TEST(Scale, ThirdBatchComesOutAsRecorded) {
   EXPECT_EQ(flops(scaled->kernels[0]), 2 * 7 * 10 * 10.0);
 }
 
+TEST(Scale, InputsMayChangePlaces) {
+  StepGraph small = product(2), large = product(4);
+  small.kernels[0].inputs = {{"float", {}}, {"float", {2, 10}}};
+  large.kernels[0].inputs = {{"float", {4, 10}}, {"float", {}}};
+  const auto fitted = fit_batches(small, large);
+  ASSERT_TRUE(fitted) << fitted.error().message;
+  EXPECT_EQ(fitted->kernels[0].inputs[1].shape_per_sample, (std::vector<std::int64_t>{1, 0}));
+}
+
 TEST(Scale, FittedGraphsAreFilesToo) {
   const auto fitted = fit_batches(product(2), product(4));
   const auto read = graph_from_json(graph_to_json(*fitted));
@@ -52,11 +63,18 @@ TEST(Scale, DifferencesAreNamed) {
   other.kernels[0].type = "Conv2D";
   EXPECT_THAT(error_of(product(2), other), HasSubstr("kernels[0]: is MatMul in one and Conv2D"));
   other = product(4);
-  other.tensors[1].bytes += 1;
-  EXPECT_THAT(error_of(product(2), other), HasSubstr("tensors[1]: grows by parts of a byte"));
+  other.kernels[0].name = "another";
+  EXPECT_THAT(error_of(product(2), other), HasSubstr("kernels[0]: the other recording has no k0"));
   other = product(4);
-  other.accesses[0].reads = 2;
-  EXPECT_THAT(error_of(product(2), other), HasSubstr("accesses"));
+  other.kernels[0].inputs[0].shape[0] += 1;
+  EXPECT_THAT(error_of(product(2), other), HasSubstr("kernels[0]: a shape grows by parts"));
+  StepGraph scratch = product(2);
+  scratch.tensors[1].name = "k0:scratch0";
+  other = product(4);
+  other.tensors[1].name = "k0:scratch0";
+  EXPECT_EQ(fit_batches(scratch, other)->tensors[1].bytes_per_sample, 40);
+  other.tensors[1].bytes += 1;
+  EXPECT_THAT(error_of(scratch, other), HasSubstr("tensors[1] (k0:scratch0): grows by parts of a byte"));
   EXPECT_THAT(scale_to(product(2), 3).error().message, HasSubstr("--scale-with"));
   EXPECT_THAT(scale_to(*fit_batches(product(2), product(4)), 0).error().message, HasSubstr("at least one sample"));
 }

@@ -23,6 +23,16 @@ struct Options {
   std::uint32_t scale_with = 0;  // a second batch; 0: none
 };
 
+// What makes the graph again.
+std::vector<std::string> command_of(const Options& options, const std::string& model) {
+  const Workload& workload = options.workload;
+  std::vector<std::string> words = {"deeptm", "record", model, "--batch", std::to_string(workload.batch)};
+  if (options.scale_with != 0) words.insert(words.end(), {"--scale-with", std::to_string(options.scale_with)});
+  if (workload.image) words.insert(words.end(), {"--image", std::to_string(*workload.image)});
+  words.insert(words.end(), {"--data", workload.data, "--optimizer", workload.optimizer});
+  return words;
+}
+
 // The step graph of one batch size, or the exit code of what has been told.
 tl::expected<StepGraph, int> record_batch(const Options& options, const Stack& stack, MemorySettings settings,
                                           Workload workload, const std::filesystem::path& file) {
@@ -58,6 +68,7 @@ int record_one(const Options& options, const Stack& stack, const MemorySettings&
     if (!fitted) return refuse(fmt::format("{}: the batches do not fit: {}", model, fitted.error().message), kFailed);
     graph = std::move(*fitted);
   }
+  graph->origin.command_line = command_of(options, model);
   if (auto written = write_graph(file, *graph); !written) return refuse(written.error().message, kFailed);
   fmt::print("{}\n", file.string());
   return 0;

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <string_view>
+#include <unordered_map>
 
 #include "graph/validate.h"
 
@@ -16,15 +19,28 @@ std::optional<std::int64_t> slope(std::int64_t small, std::int64_t large, std::i
   return (large - small) / samples;
 }
 
+bool same_kind(const TensorType& a, const TensorType& b) {
+  return a.dtype == b.dtype && a.shape.size() == b.shape.size();
+}
+
+// The type in `large` that small[i] is: the one in its place or, since TensorFlow's optimizer turns x * y into y * x from run
+// to run, another one of its kind that is in nobody's place.
+const TensorType* counterpart(const std::vector<TensorType>& small, const std::vector<TensorType>& large, std::size_t i) {
+  if (same_kind(small[i], large[i])) return &large[i];
+  for (std::size_t j = 0; j < large.size(); ++j) {
+    if (!same_kind(small[j], large[j]) && same_kind(small[i], large[j])) return &large[j];
+  }
+  return nullptr;
+}
+
 Result<void> fit_types(std::vector<TensorType>& small, const std::vector<TensorType>& large, std::int64_t samples,
                        std::size_t kernel) {
   for (std::size_t i = 0; i < small.size(); ++i) {
-    const bool same = i < large.size() && small[i].dtype == large[i].dtype &&
-                      small[i].shape.size() == large[i].shape.size();
-    if (!same) return fail(fmt::format("kernels[{}]: its inputs or outputs differ in kind", kernel));
+    const TensorType* other = small.size() == large.size() ? counterpart(small, large, i) : nullptr;
+    if (other == nullptr) return fail(fmt::format("kernels[{}]: its inputs or outputs differ in kind", kernel));
     small[i].shape_per_sample.clear();
     for (std::size_t d = 0; d < small[i].shape.size(); ++d) {
-      const auto by = slope(small[i].shape[d], large[i].shape[d], samples);
+      const auto by = slope(small[i].shape[d], other->shape[d], samples);
       if (!by) return fail(fmt::format("kernels[{}]: a shape grows by parts of an element a sample", kernel));
       small[i].shape_per_sample.push_back(*by);
     }
@@ -36,31 +52,76 @@ Result<void> fit_types(std::vector<TensorType>& small, const std::vector<TensorT
   return {};
 }
 
-Result<void> fit_kernels(StepGraph& fitted, const StepGraph& large, std::int64_t samples) {
+// Kernels by name; those of one name (loops) by their turn.
+class ByName {
+ public:
+  explicit ByName(const StepGraph& graph) {
+    for (const Kernel& kernel : graph.kernels) kernels_[kernel.name].push_back(&kernel);
+  }
+  const Kernel* find(const std::string& name, std::size_t turn) const {
+    const auto found = kernels_.find(name);
+    return found == kernels_.end() || turn >= found->second.size() ? nullptr : found->second[turn];
+  }
+
+ private:
+  std::unordered_map<std::string, std::vector<const Kernel*>> kernels_;
+};
+
+Result<void> fit_kernels(StepGraph& fitted, const ByName& large, std::int64_t samples) {
+  std::unordered_map<std::string, std::size_t> turns;
   for (std::size_t k = 0; k < fitted.kernels.size(); ++k) {
     Kernel& kernel = fitted.kernels[k];
-    const Kernel& other = large.kernels[k];
-    if (kernel.type != other.type) {
-      return fail(fmt::format("kernels[{}]: is {} in one and {} in the other", k, kernel.type, other.type));
+    const Kernel* other = large.find(kernel.name, turns[kernel.name]++);
+    if (other == nullptr) return fail(fmt::format("kernels[{}]: the other recording has no {}", k, kernel.name));
+    if (kernel.type != other->type) {
+      return fail(fmt::format("kernels[{}]: is {} in one and {} in the other", k, kernel.type, other->type));
     }
-    kernel.seconds_per_sample = (other.seconds - kernel.seconds) / static_cast<double>(samples);
-    if (auto fits = fit_types(kernel.inputs, other.inputs, samples, k); !fits) return fits;
-    if (auto fits = fit_types(kernel.outputs, other.outputs, samples, k); !fits) return fits;
+    kernel.seconds_per_sample = (other->seconds - kernel.seconds) / static_cast<double>(samples);
+    if (auto fits = fit_types(kernel.inputs, other->inputs, samples, k); !fits) return fits;
+    if (auto fits = fit_types(kernel.outputs, other->outputs, samples, k); !fits) return fits;
   }
   return {};
 }
 
+std::int64_t elements(const TensorType& type, std::int64_t samples) {
+  std::int64_t count = 1;
+  for (std::size_t d = 0; d < type.shape.size(); ++d) {
+    count *= type.shape[d] + (type.shape_per_sample.empty() ? 0 : samples * type.shape_per_sample[d]);
+  }
+  return count;
+}
+
+// The input or output that "kernel:input2" or "kernel:0" is named after.
+const TensorType* type_of(const std::string& tensor, const ByName& kernels) {
+  const std::size_t colon = tensor.rfind(':');
+  if (colon == std::string::npos) return nullptr;
+  const Kernel* kernel = kernels.find(tensor.substr(0, colon), 0);
+  std::string_view slot = std::string_view(tensor).substr(colon + 1);
+  const bool input = slot.starts_with("input");
+  if (input) slot.remove_prefix(5);
+  std::size_t number = 0;
+  const auto read = std::from_chars(slot.data(), slot.data() + slot.size(), number);
+  if (kernel == nullptr || read.ec != std::errc() || read.ptr != slot.data() + slot.size()) return nullptr;
+  const auto& types = input ? kernel->inputs : kernel->outputs;
+  return number < types.size() ? &types[number] : nullptr;
+}
+
 Result<void> fit_tensors(StepGraph& fitted, const StepGraph& large, std::int64_t samples) {
+  std::unordered_map<std::string, std::int64_t> others;
+  for (const Tensor& tensor : large.tensors) others.emplace(tensor.name, tensor.bytes);
+  const ByName kernels(fitted);
   for (std::size_t t = 0; t < fitted.tensors.size(); ++t) {
     Tensor& tensor = fitted.tensors[t];
-    const Tensor& other = large.tensors[t];
-    if (tensor.first_kernel != other.first_kernel || tensor.last_kernel != other.last_kernel ||
-        tensor.persistent != other.persistent) {
-      return fail(fmt::format("tensors[{}]: lives from kernel {} to {} in one and from {} to {} in the other", t,
-                              tensor.first_kernel, tensor.last_kernel, other.first_kernel, other.last_kernel));
+    const auto bytes = static_cast<std::int64_t>(tensor.bytes);
+    const TensorType* type = type_of(tensor.name, kernels);
+    const std::int64_t count = type == nullptr ? 0 : elements(*type, 0);
+    if (count > 0 && bytes % count == 0) {
+      tensor.bytes_per_sample = bytes / count * ((elements(*type, samples) - count) / samples);
+      continue;
     }
-    const auto by = slope(static_cast<std::int64_t>(tensor.bytes), static_cast<std::int64_t>(other.bytes), samples);
-    if (!by) return fail(fmt::format("tensors[{}]: grows by parts of a byte a sample", t));
+    const auto other = others.find(tensor.name);
+    const auto by = slope(bytes, other == others.end() ? bytes : other->second, samples);
+    if (!by) return fail(fmt::format("tensors[{}] ({}): grows by parts of a byte a sample", t, tensor.name));
     tensor.bytes_per_sample = *by;
   }
   return {};
@@ -81,16 +142,9 @@ Result<StepGraph> fit_batches(const StepGraph& small, const StepGraph& large) {
     return fail(fmt::format("batches {} and {}: both must be known, the second larger", small.origin.batch,
                             large.origin.batch));
   }
-  const auto same_count = [](std::string_view what, std::size_t a, std::size_t b) -> Result<void> {
-    if (a == b) return {};
-    return fail(fmt::format("{}: there are {} in one recording and {} in the other", what, a, b));
-  };
-  if (auto ok = same_count("kernels", small.kernels.size(), large.kernels.size()); !ok) return tl::unexpected(ok.error());
-  if (auto ok = same_count("tensors", small.tensors.size(), large.tensors.size()); !ok) return tl::unexpected(ok.error());
-  if (small.accesses != large.accesses) return fail("accesses: differ between the recordings");
   const std::int64_t samples = std::int64_t{large.origin.batch} - small.origin.batch;
   StepGraph fitted = small;
-  if (auto ok = fit_kernels(fitted, large, samples); !ok) return tl::unexpected(ok.error());
+  if (auto ok = fit_kernels(fitted, ByName(large), samples); !ok) return tl::unexpected(ok.error());
   if (auto ok = fit_tensors(fitted, large, samples); !ok) return tl::unexpected(ok.error());
   fitted.origin.fitted = true;
   return fitted;
