@@ -19,8 +19,9 @@ class Swept : public benchmark::Fixture {
  public:
   void SetUp(benchmark::State& state) override {
     char error[512] = "";
-    rt_ = deeptm_create(fmt::format(R"({{"fast_bytes":{},"slow":"file","chunk_bytes":{}}})", kFast, state.range(0)).c_str(),
-                        nullptr, error, sizeof error);
+    rt_ = deeptm_create(
+        fmt::format(R"({{"fast_bytes":{},"slow":"file","chunk_bytes":{}}})", kFast, state.range(0)).c_str(), nullptr,
+        error, sizeof error);
     if (rt_ == nullptr) {
       std::fprintf(stderr, "%s\n", error);
       std::exit(1);

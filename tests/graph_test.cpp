@@ -9,9 +9,9 @@
 #include <string>
 
 #include "base/files.h"
+#include "base/json_fields.h"
 #include "graph/graph_file.h"
 #include "graph/graph_json.h"
-#include "base/json_fields.h"
 #include "graph/summary.h"
 #include "graph/validate.h"
 

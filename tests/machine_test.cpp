@@ -11,8 +11,8 @@
 namespace deeptm {
 namespace {
 
-using ::testing::HasSubstr;
 using nlohmann::json;
+using ::testing::HasSubstr;
 
 TEST(CurveTest, StraightOverTheLogarithmAndConstantOutside) {
   const Curve curve({{1, 10}, {4, 30}});
@@ -62,7 +62,10 @@ TEST(MachineJson, EachKindOfDamageIsNamed) {
   EXPECT_THAT(damaged([](json& m) { m.erase("source"); }), HasSubstr("source"));
   EXPECT_THAT(damaged([](json& m) { m["compute"]["threads"] = 0; }), HasSubstr("compute.threads"));
   EXPECT_THAT(damaged([](json& m) { m["compute"]["flops_per_second"] = -1; }), HasSubstr("compute.flops_per_second"));
-  EXPECT_THAT(damaged([](json& m) { m["compute"]["flops_per_second_by_type"] = {{"MatMul", 0}}; }), HasSubstr("MatMul"));
+  EXPECT_THAT(damaged([](json& m) {
+                m["compute"]["flops_per_second_by_type"] = {{"MatMul", 0}};
+              }),
+              HasSubstr("MatMul"));
   EXPECT_THAT(damaged([](json& m) { m["tiers"].erase(1), m["copies"] = json::array(); }), HasSubstr("tiers"));
   EXPECT_THAT(damaged([](json& m) { m["tiers"][1]["name"] = "fast"; }), HasSubstr("copies[0].to"));
   EXPECT_THAT(damaged([](json& m) { m["tiers"][0]["byte_addressable"] = false; }), HasSubstr("tiers[0].load"));

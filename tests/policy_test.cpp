@@ -25,7 +25,9 @@ double seconds(const Problem& problem, const Plan& plan) {
   return fault ? 0.0 : simulate(problem.graph, problem.machine, problem.costs, plan).step_seconds;
 }
 
-double seconds(const Problem& problem, Result<Plan> (*policy)(const Problem&)) { return seconds(problem, *policy(problem)); }
+double seconds(const Problem& problem, Result<Plan> (*policy)(const Problem&)) {
+  return seconds(problem, *policy(problem));
+}
 
 TEST(FirstTouch, WhatDoesNotFitAtBirthStaysSlow) {
   // A takes the limit; B is written slow (4 s beside A's 1 s) and read slow (4 s); A's read 1 s: 5 + 4 + 1.
@@ -95,7 +97,8 @@ TEST(Demand, FarthestInTheFutureLeaves) {
 }
 
 TEST(Demand, WhatTheKernelItselfNeedsStays) {
-  // Kernel 0 writes A and B, 100 is the limit: B stays slow; at 1 it is fetched in A's place (5 + 2 s), at 2 A comes back.
+  // Kernel 0 writes A and B, 100 is the limit: B stays slow; at 1 it is fetched in A's place (5 + 2 s), at 2 A comes
+  // back.
   const TinySetting s{testing::two_tensors().graph()};
   // 5 s of writes, out 5 and in 2, 1 s, in 2, 1 s.
   EXPECT_EQ(seconds(s.problem(100), plan_lru), 5 + 7 + 1 + 2 + 1.0);
@@ -127,32 +130,22 @@ TEST(Bound, SplitIsBetterThanWhole) {
 }
 
 TEST(Bound, ChoosesBetweenMovingAndStaying) {
-  // A (100) is written at 0 and read ten times at 2; B wants the room at 1. B written slow (4 s) beats B written fast and
-  // A out and in for it (1 + 5 + 2 s), and A born slow (4 - 1 s more) and fetched (2 s): 1 + 4 + 10 s.
-  const TinySetting s{TinyStep({0, 0, 0})
-                          .tensor(100, 0, 2)
-                          .tensor(100, 1, 1)
-                          .writes(0, 0)
-                          .writes(1, 1)
-                          .access(2, 0, 10, 0)
-                          .graph()};
+  // A (100) is written at 0 and read ten times at 2; B wants the room at 1. B written slow (4 s) beats B written fast
+  // and A out and in for it (1 + 5 + 2 s), and A born slow (4 - 1 s more) and fetched (2 s): 1 + 4 + 10 s.
+  const TinySetting s{
+      TinyStep({0, 0, 0}).tensor(100, 0, 2).tensor(100, 1, 1).writes(0, 0).writes(1, 1).access(2, 0, 10, 0).graph()};
   EXPECT_NEAR(lower_bound(s.problem(100))->seconds, 15.0, 1e-9);
 }
 
 TEST(Bound, AsynchronousCopiesCanHide) {
   // As above with 10 s of computing in each kernel: nothing is left to wait for.
-  const TinySetting s{TinyStep({10, 10, 10})
-                          .tensor(100, 0, 2)
-                          .tensor(100, 1, 1)
-                          .writes(0, 0)
-                          .writes(1, 1)
-                          .access(2, 0, 10, 0)
-                          .graph()};
+  const TinySetting s{
+      TinyStep({10, 10, 10}).tensor(100, 0, 2).tensor(100, 1, 1).writes(0, 0).writes(1, 1).access(2, 0, 10, 0).graph()};
   EXPECT_NEAR(lower_bound(s.problem(100, CopyMode::kAsync))->seconds, 30.0, 1e-9);
 }
 
-// All plans of AutoTM's kind for tensors that are written by their first user and read by the others: each is born in one
-// of the tiers and may change it after a user (out) or before one (in). The time of the best.
+// All plans of AutoTM's kind for tensors that are written by their first user and read by the others: each is born in
+// one of the tiers and may change it after a user (out) or before one (in). The time of the best.
 double best_by_force(const Problem& problem) {
   const StepGraph& graph = problem.graph;
   std::vector<std::vector<KernelIndex>> users(graph.tensors.size());
@@ -187,7 +180,9 @@ double best_by_force(const Problem& problem) {
 
 TEST(AutoTm, IsTheBestOfAllPlansOfItsKind) {
   std::mt19937_64 random(5);
-  const auto below = [&](std::uint32_t bound) { return std::uniform_int_distribution<std::uint32_t>(0, bound - 1)(random); };
+  const auto below = [&](std::uint32_t bound) {
+    return std::uniform_int_distribution<std::uint32_t>(0, bound - 1)(random);
+  };
   for (int round = 0; round < 40; ++round) {
     SCOPED_TRACE(round);
     TinyStep step({0.5, 3, 0.5, 2, 0.5, 1});

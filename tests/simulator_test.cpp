@@ -111,7 +111,8 @@ TEST(Simulator, DropTakesNoTime) {
 }
 
 TEST(Simulator, AsynchronousMovesHideBehindKernels) {
-  // Out from 1 to 3 (5 s) beside kernels 1 and 2 (3 s each); back at 3 (2 s), needed by kernel 3: only that is waited for.
+  // Out from 1 to 3 (5 s) beside kernels 1 and 2 (3 s each); back at 3 (2 s), needed by kernel 3: only that is waited
+  // for.
   //     kernel 0: 1 s | kernels 1, 2: 6 s, out ends at 6 | in: 7 to 9 | kernel 3: 1 s
   const TinySetting s{TinyStep({1, 3, 3, 1}).tensor(100, 0, 3).writes(0, 0).reads(3, 0).graph()};
   Plan plan = all_fast(s, 100, CopyMode::kAsync);
@@ -134,8 +135,7 @@ TEST(Simulator, KernelWaitsForADeadline) {
 
 TEST(Simulator, CopiesOfOneDirectionQueue) {
   // Two copies out of 100 bytes each, both from boundary 1: 1 to 6 and 6 to 11.
-  const TinySetting s{
-      TinyStep({1, 20, 0}).tensor(100, 0, 2).tensor(100, 0, 2).graph()};
+  const TinySetting s{TinyStep({1, 20, 0}).tensor(100, 0, 2).tensor(100, 0, 2).graph()};
   Plan plan = all_fast(s, 200, CopyMode::kAsync);
   plan.moves = {{0, 0, 1, false, 1, 2, 0, 100}, {1, 0, 1, false, 1, 2, 0, 100}};
   const Timeline timeline = run(s, plan);

@@ -19,7 +19,8 @@ inline Machine tiny_machine() {
   machine.name = "tiny";
   machine.tiers = {{"fast", 1'000'000, true, Curve::constant(100), Curve::constant(100)},
                    {"slow", 1'000'000, true, Curve::constant(25), Curve::constant(25)}};
-  machine.copies = {{1, 0, 1, Curve::constant(50), Curve::constant(50)}, {0, 1, 1, Curve::constant(20), Curve::constant(20)}};
+  machine.copies = {{1, 0, 1, Curve::constant(50), Curve::constant(50)},
+                    {0, 1, 1, Curve::constant(20), Curve::constant(20)}};
   machine.copies_overlap_kernels = true;
   return machine;
 }

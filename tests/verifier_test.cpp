@@ -125,8 +125,14 @@ TEST_F(VerifierTest, DropAfterAFetchUnlessWritten) {
   plan_.births[0].fast_bytes = 0;
   plan_.moves = {{0, 1, 0, false, 1, 1, 0, 100}, {0, 0, 1, true, 2, 2, 0, 100}};
   EXPECT_EQ(fault(), std::nullopt);
-  setting_ = TinySetting{
-      TinyStep({1, 1, 1}).tensor(100, 0, 2).tensor(100, 0, 1).writes(0, 0).writes(0, 1).writes(1, 0).reads(2, 0).graph()};
+  setting_ = TinySetting{TinyStep({1, 1, 1})
+                             .tensor(100, 0, 2)
+                             .tensor(100, 0, 1)
+                             .writes(0, 0)
+                             .writes(0, 1)
+                             .writes(1, 0)
+                             .reads(2, 0)
+                             .graph()};
   plan_.graph = fingerprint(setting_.graph);
   EXPECT_EQ(fault(), FaultKind::kDropWithoutCopy);
 }

@@ -90,8 +90,9 @@ void print(const Row& row) {
 std::string to_csv(const std::vector<Row>& rows) {
   std::string text = "graph,batch,machine,fast,fast_bytes,mode,policy,performance,bound,plan_seconds,verified\n";
   for (const Row& row : rows) {
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", row.graph, row.batch, row.machine, row.fast, row.fast_bytes, row.mode,
-                        row.policy, row.performance, row.bound, row.plan_seconds, row.fault.empty());
+    text +=
+        fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", row.graph, row.batch, row.machine, row.fast, row.fast_bytes,
+                    row.mode, row.policy, row.performance, row.bound, row.plan_seconds, row.fault.empty());
   }
   return text;
 }
@@ -136,15 +137,16 @@ int run(const Options& options) {
     if (auto works = check_output(file); !works) return refuse("compare: " + works.error().message);
   }
   std::vector<Row> rows;
-  fmt::print("{:<24} {:>7} {:<12} {:>11} {:>7} {:>7} {:>10}\n", "graph", "fast", "policy", "performance", "bound", "gap",
-             "planned, s");
+  fmt::print("{:<24} {:>7} {:<12} {:>11} {:>7} {:>7} {:>10}\n", "graph", "fast", "policy", "performance", "bound",
+             "gap", "planned, s");
   for (const std::string& file : options.graphs) {
     const auto setting = load_setting(file, options.planning.machine, options.planning.batch);
     if (!setting) return refuse(setting.error().message);
     for (const std::string& fast : options.fast) {
       const auto limit = parse_fast_limit(fast);
       if (!limit) return refuse("compare: --fast " + limit.error().message);
-      Row base{.graph = short_name(file), .machine = setting->machine.name, .fast = fast, .mode = options.planning.mode};
+      Row base{
+          .graph = short_name(file), .machine = setting->machine.name, .fast = fast, .mode = options.planning.mode};
       base.batch = setting->graph.origin.batch;
       base.fast_bytes = fast_bytes_of(*limit, setting->graph);
       if (auto done = compare_cell(options, *setting, std::move(base), *policies, rows); !done) {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/command_line.h"
 #include "base/json_fields.h"
+#include "cli/command_line.h"
 
 namespace deeptm::cli {
 namespace {
@@ -88,9 +88,9 @@ int main(std::vector<std::string> arguments) {
   CLI::App app("Trains neural networks in less fast memory than they need, at almost full speed.", "deeptm");
   app.set_version_flag("--version", std::string("deeptm ") + DEEPTM_VERSION);
   app.require_subcommand(1);
-  const std::vector<Subcommand> subcommands = {add_run(app, command), add_train(app), add_record(app), add_show(app),
-                                               add_plan(app), add_verify(app), add_simulate(app), add_compare(app),
-                                               add_doctor(app)};
+  const std::vector<Subcommand> subcommands = {add_run(app, command), add_train(app),   add_record(app),
+                                               add_show(app),         add_plan(app),    add_verify(app),
+                                               add_simulate(app),     add_compare(app), add_doctor(app)};
   app.footer(
       "Examples:\n"
       "  deeptm run --fast 4GiB -- python train.py          your own script in 4 GiB\n"

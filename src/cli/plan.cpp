@@ -33,8 +33,7 @@ int make_plan(const PlanOptions& options) {
   if (!policy) return refuse("plan: " + policy.error().message);
   const auto setting = load_setting(options.graph, options.planning.machine, options.planning.batch);
   if (!setting) return refuse(setting.error().message);
-  const auto plan =
-      policy->plan(setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode()));
+  const auto plan = policy->plan(setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode()));
   if (!plan) return refuse(fmt::format("plan: {}", plan.error().message), kFailed);
   if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
     return refuse(fmt::format("plan: {} made a wrong plan: {}", policy->name, fault->text), kFailed);
@@ -93,7 +92,8 @@ int simulate_plan(const CheckOptions& options) {
   fmt::print("kernels: {}, everything fast: {}\n", format_seconds(timeline.kernel_seconds), format_seconds(fast));
   fmt::print("copies: {} ({} in, {} out); kernels stood still for {}\n", format_seconds(timeline.copy_seconds),
              format_bytes(timeline.bytes_in), format_bytes(timeline.bytes_out), format_seconds(timeline.stall_seconds));
-  fmt::print("fast memory: {} limit, {} peak\n", format_bytes(plan->fast_bytes), format_bytes(timeline.fast_peak_bytes));
+  fmt::print("fast memory: {} limit, {} peak\n", format_bytes(plan->fast_bytes),
+             format_bytes(timeline.fast_peak_bytes));
   return 0;
 }
 
@@ -119,7 +119,9 @@ Subcommand add_plan(CLI::App& app) {
   options->planning.add_to(*sub);
   sub->add_option("--fast", options->fast, "the fast limit: 4GiB, or 20% of the peak of live tensors")
       ->capture_default_str();
-  sub->add_option("--policy", options->policy, "all-fast, all-slow, first-touch, lru, belady, autotm-static, autotm-sync")->capture_default_str();
+  sub->add_option("--policy", options->policy,
+                  "all-fast, all-slow, first-touch, lru, belady, autotm-static, autotm-sync")
+      ->capture_default_str();
   sub->add_option("-o,--output", options->output, "the plan's file")->capture_default_str();
   example(sub, "deeptm plan graphs/resnet152.graph.json.zst --machine optane --fast 20% --policy belady -o plan.json");
   return {sub, [options] { return make_plan(*options); }};

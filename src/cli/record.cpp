@@ -45,8 +45,8 @@ tl::expected<StepGraph, int> record_batch(const Options& options, const Stack& s
   if (!measured) return tl::unexpected(refuse(measured.error().message, measured.error().exit_code));
   if (!std::filesystem::exists(file, error)) {
     const std::string& why = measured->figures.recording;
-    return tl::unexpected(refuse(
-        fmt::format("{} was not written: {}", file.string(), why.empty() ? "no training step" : why), kFailed));
+    return tl::unexpected(
+        refuse(fmt::format("{} was not written: {}", file.string(), why.empty() ? "no training step" : why), kFailed));
   }
   auto graph = read_graph(file);
   if (!graph) return tl::unexpected(refuse(graph.error().message, kFailed));

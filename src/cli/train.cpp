@@ -135,7 +135,8 @@ int run(const Options& options) {
                               std::filesystem::absolute(options.results), say);
 
   // The share is of the peak of what is run: deterministic operations need other tensors.
-  const auto fast = experiment.fixed_limit(settings->fast, {.deterministic = options.check && !options.compare, .inter_op = options.inter_op});
+  const auto fast = experiment.fixed_limit(
+      settings->fast, {.deterministic = options.check && !options.compare, .inter_op = options.inter_op});
   if (!fast) return refuse(fast.error().message, fast.error().exit_code);
   settings->fast = *fast;
   Attempt<void> done;

@@ -26,7 +26,7 @@ struct AccessCost {
 
 struct KernelCost {
   double compute_seconds = 0.0;
-  double fast_seconds = 0.0;  // memory time with everything in the fast tier
+  double fast_seconds = 0.0;                         // memory time with everything in the fast tier
   std::uint32_t first_access = 0, access_count = 0;  // into StepCosts::accesses
 };
 

@@ -70,13 +70,13 @@ std::string access_line(const Access& access) {
 
 std::string origin_line(const GraphOrigin& origin) {
   ordered_json object{{"deeptm_version", origin.deeptm_version},
-               {"framework", origin.framework},
-               {"framework_version", origin.framework_version},
-               {"command_line", origin.command_line},
-               {"host", origin.host},
-               {"step_kind", step_kind_name(origin.step_kind)},
-               {"recorded_steps", origin.recorded_steps},
-               {"other_peak_bytes", origin.other_peak_bytes}};
+                      {"framework", origin.framework},
+                      {"framework_version", origin.framework_version},
+                      {"command_line", origin.command_line},
+                      {"host", origin.host},
+                      {"step_kind", step_kind_name(origin.step_kind)},
+                      {"recorded_steps", origin.recorded_steps},
+                      {"other_peak_bytes", origin.other_peak_bytes}};
   if (origin.batch != 0) object["batch"] = origin.batch;
   if (origin.fitted) object["fitted"] = true;
   return line(object);
@@ -161,7 +161,8 @@ void read_kernel(Fields& fields, const Place& place, Kernel& out, std::optional<
   const auto read_type = [&](Fields& type, const Place& at, TensorType& value) {
     type.get("dtype", value.dtype, Need::kRequired);
     read_numbers(type.array("shape", Need::kRequired), at, "shape", value.shape, problem);
-    read_numbers(type.array("shape_per_sample", Need::kOptional), at, "shape_per_sample", value.shape_per_sample, problem);
+    read_numbers(type.array("shape_per_sample", Need::kOptional), at, "shape_per_sample", value.shape_per_sample,
+                 problem);
   };
   read_array(fields, place, "inputs", Need::kOptional, out.inputs, problem, read_type);
   read_array(fields, place, "outputs", Need::kOptional, out.outputs, problem, read_type);

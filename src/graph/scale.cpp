@@ -23,9 +23,10 @@ bool same_kind(const TensorType& a, const TensorType& b) {
   return a.dtype == b.dtype && a.shape.size() == b.shape.size();
 }
 
-// The type in `large` that small[i] is: the one in its place or, since TensorFlow's optimizer turns x * y into y * x from run
-// to run, another one of its kind that is in nobody's place.
-const TensorType* counterpart(const std::vector<TensorType>& small, const std::vector<TensorType>& large, std::size_t i) {
+// The type in `large` that small[i] is: the one in its place or, since TensorFlow's optimizer turns x * y into y * x
+// from run to run, another one of its kind that is in nobody's place.
+const TensorType* counterpart(const std::vector<TensorType>& small, const std::vector<TensorType>& large,
+                              std::size_t i) {
   if (same_kind(small[i], large[i])) return &large[i];
   for (std::size_t j = 0; j < large.size(); ++j) {
     if (!same_kind(small[j], large[j]) && same_kind(small[i], large[j])) return &large[j];

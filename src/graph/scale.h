@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One recording for every batch size: what differs between two recordings of a model differs in proportion to the batch.
+// One recording for every batch size: what differs between two recordings of a model differs in proportion to the
+// batch.
 #pragma once
 
 #include <cstdint>

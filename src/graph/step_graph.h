@@ -52,8 +52,8 @@ struct Kernel {
   std::string type;  // "Conv2D"
   nlohmann::json attributes = nlohmann::json::object();
   std::vector<TensorType> inputs, outputs;
-  double seconds = 0.0;   // median over the recorded steps, waits for slow memory excluded
-  bool wait_free = true;  // no recorded run of it waited: `seconds` is the kernel's own time, not an estimate
+  double seconds = 0.0;             // median over the recorded steps, waits for slow memory excluded
+  bool wait_free = true;            // no recorded run of it waited: `seconds` is the kernel's own time, not an estimate
   double seconds_per_sample = 0.0;  // added to `seconds` by each further sample
 
   bool operator==(const Kernel&) const = default;

@@ -34,10 +34,10 @@ struct CopyPath {
 };
 
 struct ComputeProfile {
-  std::uint32_t threads = 1;               // of a kernel
-  double flops_per_second = 0.0;           // of types not named below; 0: durations are the recorded ones
-  std::map<std::string, double> by_type;   // "Conv2D" -> FLOP/s
-  bool overlaps_memory = true;             // a kernel takes the longer of computing and memory, not their sum
+  std::uint32_t threads = 1;              // of a kernel
+  double flops_per_second = 0.0;          // of types not named below; 0: durations are the recorded ones
+  std::map<std::string, double> by_type;  // "Conv2D" -> FLOP/s
+  bool overlaps_memory = true;            // a kernel takes the longer of computing and memory, not their sum
 };
 
 struct Machine {

@@ -9,7 +9,8 @@
 //
 // What leaves does so right after a user, what comes does so right before one; between them only the edges that stay
 // fast count against the limit (the "after" bit of the paper's second placement variable). A user that writes leaves
-// FAST as PRE; the paper's tensors are written once, by their producer. Weights stay in fast memory and are not planned.
+// FAST as PRE; the paper's tensors are written once, by their producer. Weights stay in fast memory and are not
+// planned.
 #include <algorithm>
 #include <array>
 
@@ -38,8 +39,13 @@ class Program {
  public:
   // `margin` is the share of the room that is left free.
   Program(const Problem& problem, bool may_move, double margin)
-      : problem_(problem), graph_(problem.graph), may_move_(may_move), margin_(margin), used_(graph_.kernels.size()),
-        kernel_terms_(graph_.kernels.size()), pinned_(graph_.kernels.size()) {}
+      : problem_(problem),
+        graph_(problem.graph),
+        may_move_(may_move),
+        margin_(margin),
+        used_(graph_.kernels.size()),
+        kernel_terms_(graph_.kernels.size()),
+        pinned_(graph_.kernels.size()) {}
 
   Result<Plan> solve(std::string_view name) {
     collect();
@@ -126,7 +132,8 @@ class Program {
     edges.slow_slow = program_.add_binary(0.0);
     edges.slow_fast = program_.add_binary(copy(t, 1, 0));
     if (!may_move_) {
-      for (const Column edge : {edges.pre_slow, edges.fast_slow, edges.slow_fast}) program_.add_row(0.0, {{edge, 1.0}}, 0.0);
+      for (const Column edge : {edges.pre_slow, edges.fast_slow, edges.slow_fast})
+        program_.add_row(0.0, {{edge, 1.0}}, 0.0);
     }
     return edges;
   }
@@ -234,8 +241,8 @@ class Program {
   LinearProgram program_;
 };
 
-// The solver's whole numbers are whole within a tolerance, and rounding them can pass the limit by some bytes; then it is
-// solved again with a little less room, as AutoTM itself does when its addresses pass it.
+// The solver's whole numbers are whole within a tolerance, and rounding them can pass the limit by some bytes; then it
+// is solved again with a little less room, as AutoTM itself does when its addresses pass it.
 Result<Plan> solve(const Problem& problem, std::string_view name, bool may_move) {
   Result<Plan> plan;
   for (const double margin : {0.0, 1e-5, 1e-3}) {

@@ -15,11 +15,11 @@ constexpr Column kNoColumn = -1;
 
 // One access of a tensor, and the gap from it to the next access.
 struct Point {
-  std::uint32_t access;       // into StepGraph::accesses
+  std::uint32_t access;  // into StepGraph::accesses
   std::uint32_t kernel;
   bool written;
-  Column share = kNoColumn;   // in fast memory at the access
-  Column kept = kNoColumn;    // in fast memory through the gap; none after the last access of what nobody carries on
+  Column share = kNoColumn;  // in fast memory at the access
+  Column kept = kNoColumn;   // in fast memory through the gap; none after the last access of what nobody carries on
 };
 
 // Seconds a byte at the path's best, the best of all slow tiers.
@@ -44,9 +44,14 @@ double least_extra(const AccessCost& access, std::size_t tiers) {
 class BoundProgram {
  public:
   explicit BoundProgram(const Problem& problem)
-      : problem_(problem), graph_(problem.graph), next_(next_selves(problem.graph)), points_(graph_.tensors.size()),
-        in_seconds_(best_copy(problem.machine, true)), out_seconds_(best_copy(problem.machine, false)),
-        change_(graph_.kernels.size() + 1), kernel_terms_(graph_.kernels.size()) {}
+      : problem_(problem),
+        graph_(problem.graph),
+        next_(next_selves(problem.graph)),
+        points_(graph_.tensors.size()),
+        in_seconds_(best_copy(problem.machine, true)),
+        out_seconds_(best_copy(problem.machine, false)),
+        change_(graph_.kernels.size() + 1),
+        kernel_terms_(graph_.kernels.size()) {}
 
   Result<Bound> solve() {
     collect_points();
@@ -82,8 +87,7 @@ class BoundProgram {
     for (Point& point : points) {
       point.share = program_.add_column(0.0, 0.0, 1.0);
       occupy(point.share, bytes(t), point.kernel, point.kernel + 1);
-      const double extra =
-          least_extra(problem_.costs.accesses[point.access], problem_.machine.tiers.size());
+      const double extra = least_extra(problem_.costs.accesses[point.access], problem_.machine.tiers.size());
       kernel_terms_[point.kernel].push_back({point.share, extra});
     }
     for (std::size_t i = 0; i + 1 < points.size(); ++i) {

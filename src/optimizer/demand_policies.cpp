@@ -49,9 +49,17 @@ class Uses {
 class DemandRun {
  public:
   DemandRun(const Problem& problem, Victim victim)
-      : problem_(problem), graph_(problem.graph), victim_(victim), uses_(graph_), fast_(graph_.tensors.size()),
-        clean_(graph_.tensors.size()), key_(graph_.tensors.size()), touched_(graph_.tensors.size(), kNever),
-        carried_(graph_.tensors.size()), born_at_(graph_.kernels.size()), dead_before_(graph_.kernels.size() + 1) {
+      : problem_(problem),
+        graph_(problem.graph),
+        victim_(victim),
+        uses_(graph_),
+        fast_(graph_.tensors.size()),
+        clean_(graph_.tensors.size()),
+        key_(graph_.tensors.size()),
+        touched_(graph_.tensors.size(), kNever),
+        carried_(graph_.tensors.size()),
+        born_at_(graph_.kernels.size()),
+        dead_before_(graph_.kernels.size() + 1) {
     for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
       if (const auto next = uses_.next(t)) carried_[*next] = true;
     }

@@ -36,8 +36,8 @@ Result<Plan> plan_first_touch(const Problem& problem) {
   const StepGraph& graph = problem.graph;
   Plan plan = plan_for(problem, "first-touch");
   const auto deaths = deaths_before(graph);
-  // A variable whose update makes a new buffer is at the next step's start where the new buffer was born. One that finds
-  // no room then is slow from the start: what is fast at the start and settles there can only become less.
+  // A variable whose update makes a new buffer is at the next step's start where the new buffer was born. One that
+  // finds no room then is slow from the start: what is fast at the start and settles there can only become less.
   std::vector<bool> settled_slow(graph.tensors.size());
   for (bool settled = false; !settled;) {
     settled = true;

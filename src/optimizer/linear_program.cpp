@@ -50,11 +50,11 @@ Result<LinearProgram::Solution> LinearProgram::solve(const Limits& limits) const
   if (limits.seconds < kInfinity) Highs_setDoubleOptionValue(highs.get(), "time_limit", limits.seconds);
   std::vector<int> integrality = integrality_;
   integrality.resize(columns(), kHighsVarTypeContinuous);
-  const auto passed = Highs_passMip(
-      highs.get(), static_cast<HighsInt>(columns()), static_cast<HighsInt>(rows()),
-      static_cast<HighsInt>(column_.size()), kHighsMatrixFormatRowwise, kHighsObjSenseMinimize, 0.0, cost_.data(),
-      lower_.data(), upper_.data(), row_lower_.data(), row_upper_.data(), row_start_.data(), column_.data(),
-      factor_.data(), integrality.data());
+  const auto passed =
+      Highs_passMip(highs.get(), static_cast<HighsInt>(columns()), static_cast<HighsInt>(rows()),
+                    static_cast<HighsInt>(column_.size()), kHighsMatrixFormatRowwise, kHighsObjSenseMinimize, 0.0,
+                    cost_.data(), lower_.data(), upper_.data(), row_lower_.data(), row_upper_.data(), row_start_.data(),
+                    column_.data(), factor_.data(), integrality.data());
   if (passed == kHighsStatusError) return fail("the solver refuses the linear program");
   Highs_run(highs.get());
   const HighsInt status = Highs_getModelStatus(highs.get());

@@ -15,9 +15,7 @@ using nlohmann::ordered_json;
 constexpr std::string_view kMagic = "deeptm-plan";
 constexpr std::uint32_t kFormat = 1;
 
-std::string quoted(const std::string& text) {
-  return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
-}
+std::string quoted(const std::string& text) { return json(text).dump(-1, ' ', false, json::error_handler_t::replace); }
 
 TierIndex read_tier(Fields& fields, std::string_view field, const Machine& machine) {
   std::string name;
@@ -96,9 +94,10 @@ std::string plan_to_json(const Plan& plan, const StepGraph& graph, const Machine
   text += "\n],\n\"moves\":[";
   separator = "\n";
   for (const Move& move : plan.moves) {
-    text += fmt::format("{}{{\"tensor\":{},\"from\":{},\"to\":{},\"begin\":{},\"end\":{},\"start\":{},\"deadline\":{}{}}}",
-                        separator, move.tensor, quoted(tier(move.from)), quoted(tier(move.to)), move.begin, move.end,
-                        move.start, move.deadline, move.drop ? ",\"drop\":true" : "");
+    text +=
+        fmt::format("{}{{\"tensor\":{},\"from\":{},\"to\":{},\"begin\":{},\"end\":{},\"start\":{},\"deadline\":{}{}}}",
+                    separator, move.tensor, quoted(tier(move.from)), quoted(tier(move.to)), move.begin, move.end,
+                    move.start, move.deadline, move.drop ? ",\"drop\":true" : "");
     separator = ",\n";
   }
   return text + "\n]}\n";

@@ -9,8 +9,8 @@
 #include <set>
 #include <span>
 
-#include "deeptm/runtime.h"
 #include "base/json_fields.h"
+#include "deeptm/runtime.h"
 #include "profiler/step_timing.h"
 #include "profiler/untouched_buffers.h"
 

@@ -9,8 +9,13 @@ namespace {
 class Simulator {
  public:
   Simulator(const StepGraph& graph, const Machine& machine, const StepCosts& costs, const Plan& plan)
-      : graph_(graph), machine_(machine), costs_(costs), plan_(plan), tiers_(machine.tiers.size()),
-        where_(graph.tensors.size() * tiers_), queue_free_(machine.copies.size(), 0.0) {
+      : graph_(graph),
+        machine_(machine),
+        costs_(costs),
+        plan_(plan),
+        tiers_(machine.tiers.size()),
+        where_(graph.tensors.size() * tiers_),
+        queue_free_(machine.copies.size(), 0.0) {
     timeline_.kernels.resize(graph.kernels.size());
     timeline_.moves.resize(plan.moves.size());
     due_.resize(graph.kernels.size() + 1);

@@ -18,10 +18,10 @@ struct Span {
 
 struct Timeline {
   double step_seconds = 0.0;
-  double kernel_seconds = 0.0;  // of all kernels, where the plan has its tensors
-  double copy_seconds = 0.0;    // of all copies, whether kernels ran beside them or not
-  double stall_seconds = 0.0;   // kernels stood still for copies
-  std::uint64_t fast_peak_bytes = 0;  // bytes on the way count in both tiers
+  double kernel_seconds = 0.0;                // of all kernels, where the plan has its tensors
+  double copy_seconds = 0.0;                  // of all copies, whether kernels ran beside them or not
+  double stall_seconds = 0.0;                 // kernels stood still for copies
+  std::uint64_t fast_peak_bytes = 0;          // bytes on the way count in both tiers
   std::uint64_t bytes_in = 0, bytes_out = 0;  // copied to and from the fast tier
   std::vector<Span> kernels;                  // by kernel
   std::vector<Span> moves;                    // by move of the plan; a drop takes no time

@@ -55,7 +55,8 @@ class Verifier {
 
   bool check_births() {
     if (plan_.births.size() != graph_.tensors.size()) {
-      return wrong(FaultKind::kBirths, fmt::format("{} births for {} tensors", plan_.births.size(), graph_.tensors.size()));
+      return wrong(FaultKind::kBirths,
+                   fmt::format("{} births for {} tensors", plan_.births.size(), graph_.tensors.size()));
     }
     for (TensorIndex t = 0; t < plan_.births.size(); ++t) {
       const Birth& birth = plan_.births[t];
@@ -64,7 +65,8 @@ class Verifier {
         return wrong(FaultKind::kBirths, fmt::format("{}: {} fast bytes of {}", name(t), birth.fast_bytes, bytes));
       }
       if (birth.fast_bytes < bytes && (birth.rest == 0 || birth.rest >= machine_.tiers.size())) {
-        return wrong(FaultKind::kBirths, fmt::format("{}: its rest is in tier {}, which is no slow tier", name(t), birth.rest));
+        return wrong(FaultKind::kBirths,
+                     fmt::format("{}: its rest is in tier {}, which is no slow tier", name(t), birth.rest));
       }
       if (graph_.tensors[t].foreign && birth.fast_bytes < bytes) {
         return wrong(FaultKind::kForeign, fmt::format("{}: memory of the user is always fast", name(t)));
@@ -80,9 +82,11 @@ class Verifier {
         return wrong(kind, fmt::format("moves[{}]: {}", m, text));
       };
       if (move.tensor >= graph_.tensors.size()) return bad(FaultKind::kMoveRange, "there is no such tensor");
-      if (m > 0 && move.start < plan_.moves[m - 1].start) return bad(FaultKind::kMoveOrder, "starts before the one above");
+      if (m > 0 && move.start < plan_.moves[m - 1].start)
+        return bad(FaultKind::kMoveOrder, "starts before the one above");
       if (move.deadline < move.start) return bad(FaultKind::kMoveWindow, "its deadline is before its start");
-      if (move.deadline > graph_.kernels.size()) return bad(FaultKind::kMoveWindow, "its deadline is past the step's end");
+      if (move.deadline > graph_.kernels.size())
+        return bad(FaultKind::kMoveWindow, "its deadline is past the step's end");
       if ((plan_.mode == CopyMode::kSync || move.drop) && move.deadline != move.start) {
         return bad(FaultKind::kMoveWindow, "a synchronous move, or one that drops, ends where it starts");
       }
@@ -156,8 +160,8 @@ class Verifier {
   std::vector<Piece*> cut(TensorIndex t, std::uint64_t begin, std::uint64_t end) {
     std::vector<Piece>& pieces = pieces_[t];
     for (const std::uint64_t point : {begin, end}) {
-      const auto around = std::find_if(pieces.begin(), pieces.end(),
-                                       [&](const Piece& p) { return p.begin < point && point < p.end; });
+      const auto around =
+          std::find_if(pieces.begin(), pieces.end(), [&](const Piece& p) { return p.begin < point && point < p.end; });
       if (around == pieces.end()) continue;
       Piece right = *around;
       right.begin = point;
@@ -254,7 +258,8 @@ class Verifier {
       if (access.writes == 0) continue;
       for (Piece& piece : pieces_[access.tensor]) {
         if (piece.target != kNowhere) {
-          return wrong(FaultKind::kWriteInFlight, fmt::format("{} writes {} while it is copied", at(), name(access.tensor)));
+          return wrong(FaultKind::kWriteInFlight,
+                       fmt::format("{} writes {} while it is copied", at(), name(access.tensor)));
         }
         if (piece.copy != kNowhere) give(piece.copy, piece.end - piece.begin);
         piece.copy = kNowhere;
@@ -280,8 +285,8 @@ class Verifier {
       for (const Piece& piece : pieces_[t]) same = same && (piece.tier == 0 || piece.tier == expected.rest);
       if (same) continue;
       wrong(FaultKind::kNotSteady,
-            fmt::format("end of the step: {} of {} are fast, the next step starts with {} of {}", format_bytes(fast_bytes(t)),
-                        name(t), format_bytes(expected.fast_bytes), name(*next)));
+            fmt::format("end of the step: {} of {} are fast, the next step starts with {} of {}",
+                        format_bytes(fast_bytes(t)), name(t), format_bytes(expected.fast_bytes), name(*next)));
       return;
     }
   }
@@ -303,8 +308,9 @@ class Verifier {
 
 std::string_view to_string(FaultKind kind) {
   constexpr std::array<std::string_view, 15> kNames = {
-      "births",    "move order", "move window", "move range",        "no path",         "foreign",    "move of dead", "not there",
-      "in flight", "not at cut", "drop without copy", "write in flight", "over limit", "over capacity", "not steady"};
+      "births",       "move order",    "move window", "move range", "no path",           "foreign",
+      "move of dead", "not there",     "in flight",   "not at cut", "drop without copy", "write in flight",
+      "over limit",   "over capacity", "not steady"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
