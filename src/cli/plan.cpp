@@ -47,16 +47,30 @@ int make_plan(const PlanOptions& options) {
   return 0;
 }
 
-int check_plan(const CheckOptions& options) {
-  const auto setting = load_setting(options.graph, options.machine, options.batch);
-  if (!setting) return refuse(setting.error().message);
-  const auto plan = read_plan(options.plan, setting->graph, setting->machine);
-  if (!plan) return refuse(plan.error().message);
+// A plan that is right, and what it is for; or the exit code of what has been told.
+struct Checked {
+  Setting setting;
+  Plan plan;
+};
+
+tl::expected<Checked, int> load_checked(const CheckOptions& options) {
+  auto setting = load_setting(options.graph, options.machine, options.batch);
+  if (!setting) return tl::unexpected(refuse(setting.error().message));
+  auto plan = read_plan(options.plan, setting->graph, setting->machine);
+  if (!plan) return tl::unexpected(refuse(plan.error().message));
   if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
-    return refuse(fmt::format("{}: {}: {}", options.plan, to_string(fault->kind), fault->text), kFailed);
+    return tl::unexpected(
+        refuse(fmt::format("{}: {}: {}", options.plan, to_string(fault->kind), fault->text), kFailed));
   }
-  fmt::print("{}: right ({} births, {} moves, {} of fast memory)\n", options.plan, plan->births.size(),
-             plan->moves.size(), format_bytes(plan->fast_bytes));
+  return Checked{std::move(*setting), std::move(*plan)};
+}
+
+int check_plan(const CheckOptions& options) {
+  const auto checked = load_checked(options);
+  if (!checked) return checked.error();
+  const Plan& plan = checked->plan;
+  fmt::print("{}: right ({} births, {} moves, {} of fast memory)\n", options.plan, plan.births.size(),
+             plan.moves.size(), format_bytes(plan.fast_bytes));
   return 0;
 }
 
@@ -74,26 +88,21 @@ nlohmann::json to_json(const Timeline& timeline, double all_fast_seconds) {
 }
 
 int simulate_plan(const CheckOptions& options) {
-  const auto setting = load_setting(options.graph, options.machine, options.batch);
-  if (!setting) return refuse(setting.error().message);
-  const auto plan = read_plan(options.plan, setting->graph, setting->machine);
-  if (!plan) return refuse(plan.error().message);
-  if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
-    return refuse(fmt::format("{}: {}: {}", options.plan, to_string(fault->kind), fault->text), kFailed);
-  }
-  const Timeline timeline = simulate(setting->graph, setting->machine, setting->costs, *plan);
-  const double fast = setting->costs.all_fast_seconds();
+  const auto checked = load_checked(options);
+  if (!checked) return checked.error();
+  const auto& [setting, plan] = *checked;
+  const Timeline timeline = simulate(setting.graph, setting.machine, setting.costs, plan);
+  const double fast = setting.costs.all_fast_seconds();
   if (options.json) {
     fmt::print("{}\n", to_json(timeline, fast).dump(2));
     return 0;
   }
   fmt::print("step: {} on {} (simulated), performance {:.3f}\n", format_seconds(timeline.step_seconds),
-             setting->machine.name, fast / timeline.step_seconds);
+             setting.machine.name, fast / timeline.step_seconds);
   fmt::print("kernels: {}, everything fast: {}\n", format_seconds(timeline.kernel_seconds), format_seconds(fast));
   fmt::print("copies: {} ({} in, {} out); kernels stood still for {}\n", format_seconds(timeline.copy_seconds),
              format_bytes(timeline.bytes_in), format_bytes(timeline.bytes_out), format_seconds(timeline.stall_seconds));
-  fmt::print("fast memory: {} limit, {} peak\n", format_bytes(plan->fast_bytes),
-             format_bytes(timeline.fast_peak_bytes));
+  fmt::print("fast memory: {} limit, {} peak\n", format_bytes(plan.fast_bytes), format_bytes(timeline.fast_peak_bytes));
   return 0;
 }
 

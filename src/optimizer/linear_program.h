@@ -24,7 +24,6 @@ class LinearProgram {
   Column add_column(double cost, double lower, double upper);
   // The same, 0 or 1 and nothing between.
   Column add_binary(double cost);
-  void add_cost(Column column, double cost) { cost_[static_cast<std::size_t>(column)] += cost; }
   // lower <= sum of the terms <= upper. Terms of one column add up.
   void add_row(double lower, const std::vector<Term>& terms, double upper);
 
