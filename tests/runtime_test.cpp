@@ -62,6 +62,8 @@ TEST(RuntimeConfig, OneLineNamesTheField) {
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"chunk_bytes":100000})"), HasSubstr("power of two"));
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"worker":2})"), HasSubstr("workers"));
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"workers":65})"), HasSubstr("workers"));
+  // The last field that is asked for is known, too.
+  EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"launcher":1,"worker":2})"), HasSubstr("worker: unknown"));
   EXPECT_EQ(error_of(R"({"fast_bytes":100000000,"io":"threads","remap":"mremap"})"), "accepted");
 }
 

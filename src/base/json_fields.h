@@ -66,7 +66,7 @@ class Fields {
   const nlohmann::json& object_;
   const Place& place_;
   std::optional<Error>& problem_;
-  std::array<std::string_view, 16> asked_{};
+  std::array<std::string_view, 32> asked_{};  // no object of ours has more fields
   std::size_t asked_count_ = 0, found_count_ = 0;
 };
 
