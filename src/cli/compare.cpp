@@ -50,9 +50,9 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 Result<Row> measure(const Setting& setting, const Problem& problem, const Policy& policy, Row row) {
   const auto start = std::chrono::steady_clock::now();
   const auto plan = policy.plan(problem);
-  if (!plan) return fail(fmt::format("{}: {}", policy.name, plan.error().message));
+  if (!plan) return fail(fmt::format("{}: {}", policy.full_name(), plan.error().message));
   row.plan_seconds = seconds_since(start);
-  row.policy = policy.name;
+  row.policy = policy.full_name();
   if (const auto fault = verify(setting.graph, setting.machine, *plan)) {
     row.fault = fault->text;
     return row;

@@ -9,25 +9,66 @@
 namespace deeptm {
 namespace {
 
-constexpr std::array<Policy, 7> kPolicies = {
-    {{"all-fast", "everything in the fast tier, whatever the limit", plan_all_fast},
-     {"all-slow", "everything in the second tier", plan_all_slow},
-     {"first-touch", "where there is room at birth; nothing moves", plan_first_touch},
-     {"lru", "brought on demand; the least recently used leaves", plan_lru},
-     {"belady", "brought on demand; the one used farthest in the future leaves", plan_belady},
-     {"autotm-static", "AutoTM's integer program without moves", plan_autotm_static},
-     {"autotm-sync", "AutoTM's integer program, moves between kernels", plan_autotm_sync}}};
+template <Result<Plan> (*plan)(const Problem&)>
+Result<Plan> without_options(const Problem& problem, const PolicyOptions&) {
+  return plan(problem);
+}
+
+const std::array<Policy, 7> kPolicies = {{
+    {"all-fast", "everything in the fast tier, whatever the limit", {}, without_options<plan_all_fast>},
+    {"all-slow", "everything in the second tier", {}, without_options<plan_all_slow>},
+    {"first-touch", "where there is room at birth; nothing moves", {}, without_options<plan_first_touch>},
+    {"lru", "brought on demand; the least recently used leaves", {}, without_options<plan_lru>},
+    {"belady", "brought on demand; the one used farthest in the future leaves", {}, without_options<plan_belady>},
+    {"autotm-static", "AutoTM's integer program without moves", {}, without_options<plan_autotm_static>},
+    {"autotm-sync", "AutoTM's integer program, moves between kernels", {}, without_options<plan_autotm_sync>},
+}};
+
+// "a, b, c"
+template <class Named>
+std::string names_of(std::span<const Named> all) {
+  std::string names;
+  for (const Named& each : all) names += fmt::format("{}{}", names.empty() ? "" : ", ", each.name);
+  return names;
+}
+
+template <class Named>
+const Named* named(std::span<const Named> all, std::string_view name) {
+  const auto found = std::find_if(all.begin(), all.end(), [&](const Named& each) { return each.name == name; });
+  return found == all.end() ? nullptr : &*found;
+}
 
 }  // namespace
 
+Result<Plan> Policy::plan(const Problem& problem) const {
+  auto plan = make(problem, options);
+  if (plan) plan->policy = full_name();
+  return plan;
+}
+
+std::string Policy::full_name() const {
+  std::string text(name);
+  for (const std::string& option : options) text += "+" + option;
+  return text;
+}
+
 std::span<const Policy> policies() { return kPolicies; }
 
-Result<Policy> find_policy(std::string_view name) {
-  const auto found = std::find_if(kPolicies.begin(), kPolicies.end(), [&](const Policy& p) { return p.name == name; });
-  if (found != kPolicies.end()) return *found;
-  std::string names;
-  for (const Policy& policy : kPolicies) names += fmt::format("{}{}", names.empty() ? "" : ", ", policy.name);
-  return fail(fmt::format("no policy '{}'; there are {}", name, names));
+Result<Policy> find_policy(std::string_view text) {
+  const std::string_view name = text.substr(0, text.find('+'));
+  const Policy* found = named(policies(), name);
+  if (found == nullptr) return fail(fmt::format("no policy '{}'; there are {}", name, names_of(policies())));
+  Policy policy = *found;
+  while ((text = text.substr(std::min(text.size(), text.find('+')))) != "") {
+    text.remove_prefix(1);
+    const std::string_view option = text.substr(0, text.find('+'));
+    if (named(policy.known, option) == nullptr) {
+      return fail(fmt::format("{} has no option '{}'; {}", name, option,
+                              policy.known.empty() ? "it has none" : "it has " + names_of(policy.known)));
+    }
+    policy.options.emplace(option);
+  }
+  return policy;
 }
 
 Plan plan_for(const Problem& problem, std::string_view policy) {

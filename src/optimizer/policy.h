@@ -2,6 +2,7 @@
 // A policy is a function from a step graph, a machine and a fast limit to a plan. One file each.
 #pragma once
 
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,14 +23,26 @@ struct Problem {
   CopyMode mode = CopyMode::kSync;
 };
 
-struct Policy {
+// What a policy may do otherwise, by name: "autotm-sync+rounded".
+using PolicyOptions = std::set<std::string, std::less<>>;
+struct PolicyOption {
   std::string_view name, summary;
-  Result<Plan> (*plan)(const Problem&);  // deterministic; the plan verifies
 };
 
-std::span<const Policy> policies();
-// The error names all policies.
-Result<Policy> find_policy(std::string_view name);
+struct Policy {
+  std::string_view name, summary;
+  std::span<const PolicyOption> known;  // its options
+  Result<Plan> (*make)(const Problem&, const PolicyOptions&);
+  PolicyOptions options{};  // of `known`; chosen
+
+  // Deterministic; the plan verifies.
+  Result<Plan> plan(const Problem& problem) const;
+  std::string full_name() const;  // with its options
+};
+
+std::span<const Policy> policies();  // without options
+// A policy with options: NAME+OPTION+OPTION. The error names those that there are.
+Result<Policy> find_policy(std::string_view text);
 
 // A plan without births and moves that says what it is for.
 Plan plan_for(const Problem& problem, std::string_view policy);
