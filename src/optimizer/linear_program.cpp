@@ -8,6 +8,15 @@
 #include <memory>
 
 namespace deeptm {
+namespace {
+
+void report(int type, const char*, const HighsCallbackDataOut* out, HighsCallbackDataIn*, void* limits) {
+  if (type == kHighsCallbackMipLogging) {
+    static_cast<const LinearProgram::Limits*>(limits)->progress(out->running_time, out->mip_gap);
+  }
+}
+
+}  // namespace
 
 LinearProgram::Column LinearProgram::add_column(double cost, double lower, double upper) {
   cost_.push_back(cost);
@@ -41,6 +50,7 @@ void LinearProgram::add_row(double lower, const std::vector<Term>& terms, double
 }
 
 Result<LinearProgram::Solution> LinearProgram::solve(const Limits& limits) const {
+  if (columns() == 0) return Solution();  // HiGHS has no solution of nothing
   const std::unique_ptr<void, void (*)(void*)> highs(Highs_create(), Highs_destroy);
   Highs_setBoolOptionValue(highs.get(), "output_flag", 0);
   Highs_setIntOptionValue(highs.get(), "threads", 1);
@@ -56,6 +66,16 @@ Result<LinearProgram::Solution> LinearProgram::solve(const Limits& limits) const
                     cost_.data(), lower_.data(), upper_.data(), row_lower_.data(), row_upper_.data(), row_start_.data(),
                     column_.data(), factor_.data(), integrality.data());
   if (passed == kHighsStatusError) return fail("the solver refuses the linear program");
+  if (!limits.start.empty()) {
+    std::vector<HighsInt> at;
+    std::vector<double> values;
+    for (const Term& term : limits.start) at.push_back(term.column), values.push_back(term.factor);
+    Highs_setSparseSolution(highs.get(), static_cast<HighsInt>(at.size()), at.data(), values.data());
+  }
+  if (limits.progress) {
+    Highs_setCallback(highs.get(), report, const_cast<Limits*>(&limits));
+    Highs_startCallback(highs.get(), kHighsCallbackMipLogging);
+  }
   Highs_run(highs.get());
   const HighsInt status = Highs_getModelStatus(highs.get());
   HighsInt found = 0;

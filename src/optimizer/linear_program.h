@@ -3,6 +3,7 @@
 // Deterministic: one thread, fixed seed, a limit on nodes instead of time.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ class LinearProgram {
   Column add_column(double cost, double lower, double upper);
   // The same, 0 or 1 and nothing between.
   Column add_binary(double cost);
+  // More to the cost of a column.
+  void add_cost(Column column, double cost) { cost_[static_cast<std::size_t>(column)] += cost; }
   // lower <= sum of the terms <= upper. Terms of one column add up.
   void add_row(double lower, const std::vector<Term>& terms, double upper);
 
@@ -34,6 +37,9 @@ class LinearProgram {
     double relative_gap = 0.0;  // of the objective to what is proven, where whole numbers are searched for
     int nodes = 2'000'000;
     double seconds = kInfinity;  // of a clock: results that hit it are not reproducible
+    std::vector<Term> start{};   // values of binaries, of a solution to start from; empty: none
+    // Called now and then while whole numbers are searched for: seconds since the start, gap (infinite at first).
+    std::function<void(double, double)> progress{};
   };
   struct Solution {
     double objective = 0.0;

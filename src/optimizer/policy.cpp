@@ -14,14 +14,21 @@ Result<Plan> without_options(const Problem& problem, const PolicyOptions&) {
   return plan(problem);
 }
 
-const std::array<Policy, 7> kPolicies = {{
+constexpr std::array<PolicyOption, 3> kAutoTmOptions = {{
+    {"weights", "weights may move, too"},
+    {"rounded", "sizes count as whole megabytes, as in its code"},
+    {"addresses", "tensors need addresses in one pool: solved again with less room until they fit"},
+}};
+
+const std::array<Policy, 8> kPolicies = {{
     {"all-fast", "everything in the fast tier, whatever the limit", {}, without_options<plan_all_fast>},
     {"all-slow", "everything in the second tier", {}, without_options<plan_all_slow>},
     {"first-touch", "where there is room at birth; nothing moves", {}, without_options<plan_first_touch>},
     {"lru", "brought on demand; the least recently used leaves", {}, without_options<plan_lru>},
     {"belady", "brought on demand; the one used farthest in the future leaves", {}, without_options<plan_belady>},
-    {"autotm-static", "AutoTM's integer program without moves", {}, without_options<plan_autotm_static>},
-    {"autotm-sync", "AutoTM's integer program, moves between kernels", {}, without_options<plan_autotm_sync>},
+    {"autotm-static", "AutoTM's integer program without moves", kAutoTmOptions, plan_autotm_static},
+    {"autotm-sync", "AutoTM's integer program, moves between kernels", kAutoTmOptions, plan_autotm_sync},
+    {"autotm-async", "AutoTM's integer program, moves beside kernels, too", kAutoTmOptions, plan_autotm_async},
 }};
 
 // "a, b, c"

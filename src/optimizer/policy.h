@@ -2,6 +2,7 @@
 // A policy is a function from a step graph, a machine and a fast limit to a plan. One file each.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <span>
 #include <string>
@@ -21,6 +22,8 @@ struct Problem {
   const StepCosts& costs;
   std::uint64_t fast_bytes = 0;
   CopyMode mode = CopyMode::kSync;
+  // Told now and then, in a few words, how far a long search is; may be empty.
+  std::function<void(std::string_view)> progress{};
 };
 
 // What a policy may do otherwise, by name: "autotm-sync+rounded".
@@ -62,9 +65,11 @@ Result<Plan> plan_first_touch(const Problem& problem);
 Result<Plan> plan_lru(const Problem& problem);
 Result<Plan> plan_belady(const Problem& problem);
 
-// AutoTM (ASPLOS 2020), our re-implementation: an integer program over whole tensors, weights always fast. Static: each
-// tensor is in one tier; synchronous: it may move between its users. Fails when the weights do not fit.
-Result<Plan> plan_autotm_static(const Problem& problem);
-Result<Plan> plan_autotm_sync(const Problem& problem);
+// AutoTM (ASPLOS 2020), our re-implementation: an integer program over whole tensors. Static: each tensor is in one
+// tier; synchronous: it may move between its users; asynchronous: beside other kernels, too. Fails when the weights,
+// which stay in fast memory, do not fit. Options: see policies().
+Result<Plan> plan_autotm_static(const Problem& problem, const PolicyOptions& options = {});
+Result<Plan> plan_autotm_sync(const Problem& problem, const PolicyOptions& options = {});
+Result<Plan> plan_autotm_async(const Problem& problem, const PolicyOptions& options = {});
 
 }  // namespace deeptm
