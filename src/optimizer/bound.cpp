@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "graph/summary.h"
+#include "optimizer/copy_windows.h"
 #include "optimizer/linear_program.h"
 
 namespace deeptm {
@@ -12,6 +14,8 @@ using Column = LinearProgram::Column;
 using Term = LinearProgram::Term;
 constexpr double kInfinity = LinearProgram::kInfinity;
 constexpr Column kNoColumn = -1;
+// Of bytes: in megabytes the solver sees numbers of ordinary size.
+constexpr double kScale = 1e-6;
 
 // One access of a tensor, and the gap from it to the next access.
 struct Point {
@@ -51,17 +55,18 @@ class BoundProgram {
         in_seconds_(best_copy(problem.machine, true)),
         out_seconds_(best_copy(problem.machine, false)),
         change_(graph_.kernels.size() + 1),
-        kernel_terms_(graph_.kernels.size()) {}
+        kernel_terms_(graph_.kernels.size()),
+        windows_(graph_.kernels.size()),
+        used_(graph_.kernels.size(), kNoColumn) {}
 
   Result<Bound> solve() {
     collect_points();
-    step_ = program_.add_column(1.0, 0.0, kInfinity);
     for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) add_tensor(t);
     for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) add_step_gap(t);
     for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) add_write_outs(t);
     add_kernels();
     add_capacity();
-    add_totals();
+    add_copies();
     const auto solution = program_.solve();
     if (!solution) return tl::unexpected(solution.error());
     return Bound{solution->objective, program_.columns(), program_.rows()};
@@ -91,18 +96,25 @@ class BoundProgram {
       kernel_terms_[point.kernel].push_back({point.share, extra});
     }
     for (std::size_t i = 0; i + 1 < points.size(); ++i) {
-      add_gap(points[i], points[i + 1], t);
+      add_gap(points[i], points[i + 1], t, false);
       occupy(points[i].kept, bytes(t), points[i].kernel + 1, points[i + 1].kernel);
     }
   }
 
+  // Moves of micro tensors are left out beside kernels: they are many, and free of charge is still a bound.
+  bool beside(TensorIndex t) const {
+    return problem_.mode == CopyMode::kAsync && graph_.tensors[t].bytes > kMicroBytes;
+  }
+
   // The share kept from `from` to `to`, and the fetch of what is fast at `to` beyond it.
-  void add_gap(Point& from, const Point& to, TensorIndex t) {
+  void add_gap(Point& from, const Point& to, TensorIndex t, bool carried) {
     from.kept = program_.add_column(0.0, 0.0, 1.0);
     program_.add_row(0.0, {{from.share, 1.0}, {from.kept, -1.0}}, kInfinity);
     program_.add_row(0.0, {{to.share, 1.0}, {from.kept, -1.0}}, kInfinity);
-    copies_in_.push_back({to.share, bytes(t) * in_seconds_});
-    copies_in_.push_back({from.kept, -bytes(t) * in_seconds_});
+    const double seconds = bytes(t) * in_seconds_;
+    const std::vector<Term> fetched{{to.share, seconds}, {from.kept, -seconds}};
+    copies_.insert(copies_.end(), fetched.begin(), fetched.end());
+    if (beside(t)) windows_.fetch(to.kernel, fetched, carried);
   }
 
   // What a write left in fast memory has to be copied out by the first gap that it does not stay in. It is followed
@@ -111,26 +123,39 @@ class BoundProgram {
     const std::vector<Point>& points = points_[t];
     for (std::size_t i = 0; i < points.size(); ++i) {
       const bool born = i == 0 && !carried_[t];  // its bytes are nowhere else, whoever brought them
-      if (!points[i].written && !born) continue;
-      const Column out = program_.add_column(0.0, 0.0, 1.0);
-      copies_out_.push_back({out, bytes(t) * out_seconds_});
-      follow(points[i].share, out, t, i);
+      if (points[i].written || born) follow(t, i);
     }
   }
 
-  void follow(Column written, Column out, TensorIndex t, std::size_t i) {
+  void follow(TensorIndex t, std::size_t written) {
+    const Point& writer = points_[t][written];
+    const double seconds = bytes(t) * out_seconds_;
     TensorIndex tensor = t;
-    for (std::size_t steps = 0; steps <= points_[t].size() + graph_.kernels.size(); ++steps) {
-      const std::vector<Point>& points = points_[tensor];
-      if (points[i].kept == kNoColumn) return;
-      program_.add_row(0.0, {{out, 1.0}, {points[i].kept, 1.0}, {written, -1.0}}, kInfinity);
-      if (++i == points.size()) {
+    std::size_t i = written;
+    Column out = kNoColumn;  // the share copied out so far
+    do {
+      const Point& point = points_[tensor][i];
+      if (point.kept == kNoColumn) break;
+      const Column before = out;
+      // Between kernels nobody asks when; one column serves all gaps.
+      if (out == kNoColumn || beside(t)) out = program_.add_column(0.0, 0.0, 1.0);
+      program_.add_row(0.0, {{out, 1.0}, {point.kept, 1.0}, {writer.share, -1.0}}, kInfinity);
+      if (beside(t)) {
+        windows_.drop(point.kernel, {out, seconds});
+        if (before != kNoColumn) {
+          program_.add_row(0.0, {{out, 1.0}, {before, -1.0}}, kInfinity);
+          windows_.drop(point.kernel, {before, -seconds});
+        }
+      }
+      if (++i == points_[tensor].size()) {
         tensor = *next_[tensor];
         i = 0;
       }
-      if (points_[tensor][i].written) return;
-      if (points_[tensor][i].share == written) return;  // round the cycle
-    }
+    } while (!points_[tensor][i].written && points_[tensor][i].share != writer.share);
+    if (out == kNoColumn) return;
+    copies_.push_back({out, seconds});
+    const bool carried = points_[t].back().kept != kNoColumn;
+    if (beside(t)) windows_.write(writer.kernel, {out, seconds}, carried);
   }
 
   // From the last access of this step to the first of the next.
@@ -138,7 +163,7 @@ class BoundProgram {
     if (!next_[t] || points_[t].empty() || points_[*next_[t]].empty()) return;
     Point& last = points_[t].back();
     const Point& first = points_[*next_[t]].front();
-    add_gap(last, first, t);
+    add_gap(last, first, t, true);
     const auto kernels = static_cast<std::uint32_t>(graph_.kernels.size());
     occupy(last.kept, bytes(t), last.kernel + 1, kernels);
     occupy(last.kept, bytes(t), 0, first.kernel);
@@ -158,8 +183,8 @@ class BoundProgram {
       for (const Term& term : kernel_terms_[k]) extra += term.factor;
       const double slowest = problem_.costs.seconds(kernel, extra);
       const double fastest = problem_.costs.seconds(kernel, 0.0);
-      const Column seconds = program_.add_column(0.0, fastest, kInfinity);
-      kernels_.push_back({seconds, 1.0});
+      const Column seconds = program_.add_column(1.0, fastest, kInfinity);
+      kernels_.push_back(seconds);
       if (slowest <= fastest) continue;
       std::vector<Term> terms = kernel_terms_[k];
       terms.push_back({seconds, 1.0});
@@ -170,34 +195,30 @@ class BoundProgram {
 
   void add_capacity() {
     const auto limit = static_cast<double>(problem_.fast_bytes);
-    // In megabytes, so that the solver sees numbers of ordinary size.
-    constexpr double kScale = 1e-6;
     Column before = kNoColumn;
     for (std::size_t k = 0; k < graph_.kernels.size(); ++k) {
+      used_[k] = before;
       if (change_[k].empty()) continue;
       const Column used = program_.add_column(0.0, 0.0, limit * kScale);
       std::vector<Term> terms{{used, -1.0}};
       if (before != kNoColumn) terms.push_back({before, 1.0});
       for (const Term& term : change_[k]) terms.push_back({term.column, term.factor * kScale});
       program_.add_row(0.0, terms, 0.0);
-      before = used;
+      before = used_[k] = used;
     }
   }
 
-  void at_least(const std::vector<const std::vector<Term>*>& sums) {
-    std::vector<Term> terms{{step_, 1.0}};
-    for (const auto* sum : sums) {
-      for (const Term& term : *sum) terms.push_back({term.column, -term.factor});
+  // Synchronous: the step is kernels and copies. Asynchronous: what copies add to its kernels.
+  void add_copies() {
+    if (problem_.mode == CopyMode::kSync) {
+      for (const Term& term : copies_) program_.add_cost(term.column, term.factor);
+      return;
     }
-    program_.add_row(0.0, terms, kInfinity);
-  }
-
-  // Synchronous: the step is kernels and copies. Asynchronous: it is at least each of them.
-  void add_totals() {
-    if (problem_.mode == CopyMode::kSync) return at_least({&kernels_, &copies_in_, &copies_out_});
-    at_least({&kernels_});
-    at_least({&copies_in_});
-    at_least({&copies_out_});
+    const Machine& machine = problem_.machine;
+    const double lost = std::min(1.0, machine.copy_cores / machine.compute.threads);
+    const auto added = windows_.add_to(program_, kernels_, used_, static_cast<double>(problem_.fast_bytes),
+                                       {in_seconds_, out_seconds_, lost, kScale});
+    for (const Term& term : added) program_.add_cost(term.column, term.factor);
   }
 
   const Problem& problem_;
@@ -206,10 +227,12 @@ class BoundProgram {
   std::vector<std::vector<Point>> points_;  // by tensor
   double in_seconds_, out_seconds_;         // a byte
   std::vector<std::vector<Term>> change_, kernel_terms_;
-  std::vector<Term> copies_in_, copies_out_, kernels_;
+  std::vector<Term> copies_;     // seconds of all of them
+  std::vector<Column> kernels_;  // seconds of each
   std::vector<bool> carried_;
+  CopyWindows windows_;
+  std::vector<Column> used_;  // bytes kept at each kernel
   LinearProgram program_;
-  Column step_ = kNoColumn;
 };
 
 }  // namespace

@@ -3,7 +3,7 @@
 //
 // Relaxed against real plans: tensors may be split anywhere and at every access anew, bytes that nobody reads again
 // vanish free of charge, every copy runs at the path's best bandwidth, each tensor uses whichever slow tier is best for
-// it. Kernels keep their order. For copies beside kernels the two directions need their time, but nobody asks when.
+// it. Kernels keep their order. Beside kernels, copies queue for two channels (copy_windows.h).
 #pragma once
 
 #include "base/result.h"
