@@ -67,7 +67,8 @@ class BoundProgram {
     add_kernels();
     add_capacity();
     add_copies();
-    const auto solution = program_.solve();
+    // Long chains of windows take the simplex method five times as long.
+    const auto solution = program_.solve({.interior_point = problem_.mode == CopyMode::kAsync});
     if (!solution) return tl::unexpected(solution.error());
     return Bound{solution->objective, program_.columns(), program_.rows()};
   }

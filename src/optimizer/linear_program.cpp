@@ -76,6 +76,7 @@ Result<LinearProgram::Solution> LinearProgram::solve(const Limits& limits) const
     Highs_setCallback(highs.get(), report, const_cast<Limits*>(&limits));
     Highs_startCallback(highs.get(), kHighsCallbackMipLogging);
   }
+  if (limits.interior_point) Highs_setStringOptionValue(highs.get(), "solver", "ipm");
   Highs_run(highs.get());
   const HighsInt status = Highs_getModelStatus(highs.get());
   HighsInt found = 0;

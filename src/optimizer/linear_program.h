@@ -36,8 +36,9 @@ class LinearProgram {
   struct Limits {
     double relative_gap = 0.0;  // of the objective to what is proven, where whole numbers are searched for
     int nodes = 2'000'000;
-    double seconds = kInfinity;  // of a clock: results that hit it are not reproducible
-    std::vector<Term> start{};   // values of binaries, of a solution to start from; empty: none
+    double seconds = kInfinity;   // of a clock: results that hit it are not reproducible
+    bool interior_point = false;  // instead of the simplex method; then the optimal corner near where it ends
+    std::vector<Term> start{};    // values of binaries, of a solution to start from; empty: none
     // Called now and then while whole numbers are searched for: seconds since the start, gap (infinite at first).
     std::function<void(double, double)> progress{};
   };
