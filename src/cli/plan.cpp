@@ -31,7 +31,10 @@ int make_plan(const PlanOptions& options) {
   if (!limit) return refuse("plan: --fast " + limit.error().message);
   const auto policy = find_policy(options.policy);
   if (!policy) return refuse("plan: " + policy.error().message);
-  const auto setting = load_setting(options.graph, options.planning.machine, options.planning.batch);
+  if (auto works = works_in(*policy, options.planning.copy_mode()); !works) {
+    return refuse("plan: " + works.error().message);
+  }
+  const auto setting = load_setting(options.graph, options.planning);
   if (!setting) return refuse(setting.error().message);
   const auto plan = policy->plan(setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode()));
   if (!plan) return refuse(fmt::format("plan: {}", plan.error().message), kFailed);
@@ -128,9 +131,7 @@ Subcommand add_plan(CLI::App& app) {
   options->planning.add_to(*sub);
   sub->add_option("--fast", options->fast, "the fast limit: 4GiB, or 20% of the peak of live tensors")
       ->capture_default_str();
-  sub->add_option("--policy", options->policy,
-                  "all-fast, all-slow, first-touch, lru, belady, autotm-static, autotm-sync")
-      ->capture_default_str();
+  sub->add_option("--policy", options->policy, policy_help())->capture_default_str();
   sub->add_option("-o,--output", options->output, "the plan's file")->capture_default_str();
   example(sub, "deeptm plan graphs/resnet152.graph.json.zst --machine optane --fast 20% --policy belady -o plan.json");
   return {sub, [options] { return make_plan(*options); }};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/planning_options.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "graph/graph_file.h"
@@ -18,6 +20,16 @@ void PlanningOptions::add_to(CLI::App& app) {
       ->capture_default_str();
 }
 
+std::string policy_help() {
+  std::string text = "NAME or NAME+OPTION:";
+  for (const Policy& policy : policies()) {
+    text += fmt::format("\n  {:<14} {}", policy.name, policy.summary);
+    for (const PolicyOption& option : policy.known)
+      text += fmt::format("\n    +{:<11} {}", option.name, option.summary);
+  }
+  return text;
+}
+
 Result<Setting> load_setting(const std::string& graph_file, const std::string& machine, std::uint32_t batch) {
   auto graph = read_graph(graph_file);
   if (graph && batch != 0) graph = scale_to(*graph, batch);
@@ -26,6 +38,14 @@ Result<Setting> load_setting(const std::string& graph_file, const std::string& m
   if (!found) return tl::unexpected(found.error());
   StepCosts costs = step_costs(*graph, *found);
   return Setting{std::move(*graph), std::move(*found), std::move(costs)};
+}
+
+Result<Setting> load_setting(const std::string& graph_file, const PlanningOptions& options) {
+  auto setting = load_setting(graph_file, options.machine, options.batch);
+  if (setting && options.copy_mode() == CopyMode::kAsync && !setting->machine.copies_overlap_kernels) {
+    return fail(setting->machine.name + " copies nothing beside kernels: --mode sync");
+  }
+  return setting;
 }
 
 std::uint64_t fast_bytes_of(const FastLimit& limit, const StepGraph& graph) {

@@ -19,6 +19,9 @@ struct PlanningOptions {
   CopyMode copy_mode() const { return mode == "async" ? CopyMode::kAsync : CopyMode::kSync; }
 };
 
+// The policies and their options, a line each.
+std::string policy_help();
+
 // A graph on a machine, ready for policies.
 struct Setting {
   StepGraph graph;
@@ -29,7 +32,9 @@ struct Setting {
 };
 
 // With a batch other than 0 the graph is scaled to it.
-Result<Setting> load_setting(const std::string& graph_file, const std::string& machine, std::uint32_t batch = 0);
+Result<Setting> load_setting(const std::string& graph_file, const std::string& machine, std::uint32_t batch);
+// Refuses copies beside kernels on a machine that has none.
+Result<Setting> load_setting(const std::string& graph_file, const PlanningOptions& options);
 
 // Bytes, or a share of the graph's peak of live tensors.
 std::uint64_t fast_bytes_of(const FastLimit& limit, const StepGraph& graph);

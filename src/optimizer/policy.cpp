@@ -28,7 +28,7 @@ const std::array<Policy, 8> kPolicies = {{
     {"belady", "brought on demand; the one used farthest in the future leaves", {}, without_options<plan_belady>},
     {"autotm-static", "AutoTM's integer program without moves", kAutoTmOptions, plan_autotm_static},
     {"autotm-sync", "AutoTM's integer program, moves between kernels", kAutoTmOptions, plan_autotm_sync},
-    {"autotm-async", "AutoTM's integer program, moves beside kernels, too", kAutoTmOptions, plan_autotm_async},
+    {"autotm-async", "AutoTM's integer program, moves beside kernels, too", kAutoTmOptions, plan_autotm_async, true},
 }};
 
 // "a, b, c"
@@ -60,6 +60,11 @@ std::string Policy::full_name() const {
 }
 
 std::span<const Policy> policies() { return kPolicies; }
+
+Result<void> works_in(const Policy& policy, CopyMode mode) {
+  if (!policy.beside_kernels || mode == CopyMode::kAsync) return {};
+  return fail(fmt::format("{} copies beside kernels: --mode async", policy.name));
+}
 
 Result<Policy> find_policy(std::string_view text) {
   const std::string_view name = text.substr(0, text.find('+'));

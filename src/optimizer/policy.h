@@ -36,7 +36,8 @@ struct Policy {
   std::string_view name, summary;
   std::span<const PolicyOption> known;  // its options
   Result<Plan> (*make)(const Problem&, const PolicyOptions&);
-  PolicyOptions options{};  // of `known`; chosen
+  bool beside_kernels = false;  // its plans are asynchronous
+  PolicyOptions options{};      // of `known`; chosen
 
   // Deterministic; the plan verifies.
   Result<Plan> plan(const Problem& problem) const;
@@ -44,6 +45,8 @@ struct Policy {
 };
 
 std::span<const Policy> policies();  // without options
+// The error says which mode a policy needs.
+Result<void> works_in(const Policy& policy, CopyMode mode);
 // A policy with options: NAME+OPTION+OPTION. The error names those that there are.
 Result<Policy> find_policy(std::string_view text);
 

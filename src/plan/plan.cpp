@@ -3,36 +3,20 @@
 
 #include <fmt/format.h>
 
+#include "base/hash.h"
+
 namespace deeptm {
-namespace {
-
-class Fnv {  // FNV-1a, 64 bits
- public:
-  void add(std::uint64_t value) {
-    for (int byte = 0; byte < 8; ++byte) {
-      hash_ ^= value >> (8 * byte) & 0xff;
-      hash_ *= 0x100000001b3;
-    }
-  }
-  std::uint64_t value() const { return hash_; }
-
- private:
-  std::uint64_t hash_ = 0xcbf29ce484222325;
-};
-
-}  // namespace
-
 std::string_view to_string(CopyMode mode) { return mode == CopyMode::kSync ? "sync" : "async"; }
 
 std::string fingerprint(const StepGraph& graph) {
   Fnv hash;
-  hash.add(graph.kernels.size());
+  hash.add(std::uint64_t{graph.kernels.size()});
   for (const Tensor& tensor : graph.tensors) {
     hash.add(tensor.bytes);
     hash.add(std::uint64_t{tensor.first_kernel} << 32 | tensor.last_kernel);
     hash.add(static_cast<std::uint64_t>(tensor.persistent) | tensor.foreign << 1U | tensor.alive_at_start << 2U |
              tensor.alive_at_end << 3U);
-    hash.add(tensor.becomes ? *tensor.becomes + std::uint64_t{1} : 0);
+    hash.add(tensor.becomes ? *tensor.becomes + std::uint64_t{1} : std::uint64_t{0});
   }
   for (const Access& access : graph.accesses) {
     hash.add(std::uint64_t{access.kernel} << 32 | access.tensor);

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/comparison.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "base/files.h"
+#include "base/hash.h"
+#include "cli/allocation_meter.h"
+#include "cli/output.h"
+#include "optimizer/bound.h"
+#include "simulator/simulator.h"
+#include "simulator/verifier.h"
+
+namespace deeptm::cli {
+namespace {
+
+std::atomic<bool> interrupted = false;
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Of everything that a result depends on.
+std::uint64_t config_hash(const Cell& cell, std::string_view what) {
+  Fnv hash;
+  const Setting& setting = *cell.setting;
+  hash.add(fingerprint(setting.graph));
+  hash.add(setting.machine.name);
+  for (const KernelCost& kernel : setting.costs.kernels) {
+    hash.add(kernel.compute_seconds);
+    hash.add(kernel.fast_seconds);
+  }
+  for (const AccessCost& access : setting.costs.accesses) {
+    for (const double seconds : access.extra_seconds) hash.add(seconds);
+  }
+  for (const CopyPath& path : setting.machine.copies) {
+    hash.add(std::uint64_t{path.from} << 8 | path.to);
+    for (const std::uint64_t size : {1ULL << 12, 1ULL << 16, 1ULL << 20, 1ULL << 24, 1ULL << 28, 1ULL << 32}) {
+      hash.add(copy_seconds(path, size, size));
+    }
+  }
+  for (const MachineTier& tier : setting.machine.tiers) {
+    hash.add(tier.capacity_bytes);
+    hash.add(tier.price_per_gb);
+  }
+  hash.add(setting.machine.copy_cores);
+  hash.add(std::uint64_t{setting.machine.compute.threads});
+  hash.add(cell.row.fast_bytes);
+  hash.add(to_string(cell.mode));
+  hash.add(what);
+  return hash.value();
+}
+
+Problem problem_of(const Cell& cell) { return cell.setting->problem(cell.row.fast_bytes, cell.mode); }
+
+}  // namespace
+
+Comparison::Comparison(std::vector<Cell> cells, Options options)
+    : cells_(std::move(cells)),
+      options_(std::move(options)),
+      rows_(cells_.size()),
+      bounds_(cells_.size()),
+      status_(options_.jobs) {
+  if (!options_.cache.empty()) {
+    Fnv hash;
+    if (const auto program = read_file("/proc/self/exe")) hash.add(std::string_view(*program));
+    program_ = hash.value();
+  }
+  for (std::size_t c = 0; c < cells_.size(); ++c) {
+    Cell& cell = cells_[c];
+    cell.row.config_hash = fmt::format("{:016x}", config_hash(cell, cell.row.policy));
+    if (c == 0 || !same_limit(cells_[c - 1], cell)) tasks_.push_back({c, true});
+    tasks_.push_back({c, false});
+  }
+}
+
+bool Comparison::same_limit(const Cell& a, const Cell& b) const {
+  return a.setting == b.setting && a.row.fast_bytes == b.row.fast_bytes && a.mode == b.mode;
+}
+
+std::filesystem::path Comparison::cached(std::uint64_t hash) const {
+  return options_.cache / fmt::format("{:016x}-{:016x}.json", hash, program_);
+}
+
+Row Comparison::compute(const Cell& cell, const Problem& problem) const {
+  Row row = cell.row;
+  const Setting& setting = *cell.setting;
+  const auto start = std::chrono::steady_clock::now();
+  const AllocationMeter meter;
+  const auto plan = cell.policy->plan(problem);
+  row.plan_seconds = seconds_since(start);
+  row.plan_peak_bytes = meter.peak_bytes();
+  if (!plan) {
+    row.error = plan.error().message;
+    return row;
+  }
+  row.planner = plan->options;
+  if (const auto fault = verify(setting.graph, setting.machine, *plan)) {
+    row.error = "WRONG PLAN: " + fault->text;
+    return row;
+  }
+  row.verified = true;
+  row.step_seconds = simulate(setting.graph, setting.machine, setting.costs, *plan).step_seconds;
+  row.performance = setting.costs.all_fast_seconds() / row.step_seconds;
+  return row;
+}
+
+std::optional<Row> Comparison::from_cache(const Cell& cell) const {
+  if (options_.cache.empty()) return std::nullopt;
+  const auto text = read_file(cached(config_hash(cell, cell.row.policy)));
+  if (!text) return std::nullopt;
+  try {
+    Row row = cell.row;
+    read_results(nlohmann::json::parse(*text), row);
+    return row;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;  // damaged: computed again
+  }
+}
+
+Row Comparison::evaluate(const Cell& cell, unsigned worker) {
+  if (auto row = from_cache(cell)) return std::move(*row);
+  Problem problem = problem_of(cell);
+  if (options_.shows_progress) {
+    problem.progress = [this, worker, &cell](std::string_view how_far) {
+      const std::lock_guard lock(mutex_);
+      status_[worker] = fmt::format("{} {} {}: {}", cell.row.graph, cell.row.fast, cell.row.policy, how_far);
+    };
+  }
+  Row row = compute(cell, problem);
+  if (!options_.cache.empty() && row.error.empty()) {
+    (void)write_json(cached(config_hash(cell, cell.row.policy)), to_json(row));
+  }
+  return row;
+}
+
+Comparison::Bounded Comparison::compute_bound(const Cell& cell) const {
+  const auto file = cached(config_hash(cell, "bound"));
+  if (!options_.cache.empty()) {
+    if (const auto text = read_file(file)) {
+      const auto json = nlohmann::json::parse(*text, nullptr, false);
+      if (json.is_number()) return json.get<double>();
+    }
+  }
+  const auto bound = lower_bound(problem_of(cell));
+  if (!bound) return tl::unexpected(bound.error());
+  const double performance = cell.setting->costs.all_fast_seconds() / bound->seconds;
+  if (!options_.cache.empty()) (void)write_json(file, performance);
+  return performance;
+}
+
+std::optional<Comparison::Task> Comparison::next_task() {
+  const std::lock_guard lock(mutex_);
+  if (next_ == tasks_.size() || interrupted) return std::nullopt;
+  return tasks_[next_++];
+}
+
+void Comparison::work(unsigned worker) {
+  while (const auto task = next_task()) {
+    const Cell& cell = cells_[task->cell];
+    {
+      const std::lock_guard lock(mutex_);
+      status_[worker] = fmt::format("{} {} {}", cell.row.graph, cell.row.fast, task->bound ? "bound" : cell.row.policy);
+    }
+    if (task->bound) {
+      const Bounded bounded = compute_bound(cell);
+      const std::lock_guard lock(mutex_);
+      for (std::size_t c = task->cell; c < cells_.size() && same_limit(cells_[c], cell); ++c) bounds_[c] = bounded;
+    } else {
+      Row row = evaluate(cell, worker);
+      const std::lock_guard lock(mutex_);
+      rows_[task->cell] = std::move(row);
+    }
+    changed_.notify_all();
+  }
+  const std::lock_guard lock(mutex_);
+  status_[worker].clear();
+  changed_.notify_all();
+}
+
+void Comparison::show_progress() const {
+  std::string running;
+  for (const std::string& status : status_) {
+    if (!status.empty()) running += (running.empty() ? "" : "; ") + status;
+  }
+  fmt::print(stderr, "\r\033[K{} of {}: {}", done_.size(), cells_.size(), running.substr(0, 100));
+}
+
+bool Comparison::run(const std::function<void(const Row&)>& print) {
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupted = true; };
+  struct sigaction before {};
+  ::sigaction(SIGINT, &action, &before);
+  std::vector<std::thread> workers;
+  for (unsigned w = 0; w < options_.jobs; ++w) workers.emplace_back([this, w] { work(w); });
+
+  std::unique_lock lock(mutex_);
+  std::size_t printed = 0;
+  const auto print_done = [&](bool gaps) {
+    for (; printed < cells_.size(); ++printed) {
+      const bool done = rows_[printed] && bounds_[printed];
+      if (!done && !gaps) break;
+      if (!done) continue;
+      if (options_.shows_progress) fmt::print(stderr, "\r\033[K");
+      done_.push_back(std::move(*rows_[printed]));
+      if (const Bounded& bound = *bounds_[printed]) {
+        done_.back().bound = *bound;
+      } else {
+        done_.back().error = "no bound: " + bound.error().message;
+      }
+      print(done_.back());
+    }
+  };
+  while (printed < cells_.size() && !interrupted) {
+    changed_.wait_for(lock, std::chrono::milliseconds(200));
+    print_done(false);
+    if (options_.shows_progress && printed < cells_.size()) show_progress();
+  }
+  if (interrupted) {
+    print_done(true);
+    for (std::thread& worker : workers) worker.detach();
+    return false;
+  }
+  lock.unlock();
+  for (std::thread& worker : workers) worker.join();
+  ::sigaction(SIGINT, &before, nullptr);
+  return true;
+}
+
+}  // namespace deeptm::cli

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// One line of a comparison: a policy on a graph, a machine and a fast limit.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace deeptm::cli {
+
+struct Row {
+  std::string graph, machine, fast, mode, policy, config_hash;
+  std::uint32_t batch = 0;
+  std::uint64_t fast_bytes = 0;
+
+  // Not there when `error` says why.
+  std::string error;
+  std::string planner;                       // what the policy says of its search
+  double step_seconds = 0, performance = 0;  // simulated
+  double memory_dollars = 0;                 // of the bytes that the plan needs in each tier
+  double plan_seconds = 0;                   // measured
+  std::uint64_t plan_peak_bytes = 0;
+  bool has_plan = true;  // a hardware cache has none, so that there is nothing to verify
+  bool verified = false;
+
+  std::optional<double> bound;  // the best performance that the limit allows
+};
+
+nlohmann::json to_json(const Row& row);
+// The results, which to_json() wrote; what the row is for is kept. Throws what nlohmann::json does.
+void read_results(const nlohmann::json& json, Row& row);
+std::string to_csv(const std::vector<Row>& rows);
+
+std::string table_head();
+std::string table_line(const Row& row);
+
+}  // namespace deeptm::cli
