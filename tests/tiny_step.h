@@ -2,6 +2,8 @@
 // Steps and machines of round numbers, for arithmetic that fits in a comment.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <initializer_list>
 #include <string>
 
@@ -9,6 +11,8 @@
 #include "graph/validate.h"
 #include "machine/machine.h"
 #include "optimizer/policy.h"
+#include "simulator/simulator.h"
+#include "simulator/verifier.h"
 
 namespace deeptm::testing {
 
@@ -89,6 +93,34 @@ struct TinySetting {
 //     B (100)  write   read
 inline TinyStep two_tensors() {
   return TinyStep({1, 1, 1}).tensor(100, 0, 2).tensor(100, 0, 1).writes(0, 0).writes(0, 1).reads(1, 1).reads(2, 0);
+}
+
+// Of a step under a plan, which has to be right.
+inline double seconds(const Problem& problem, const Plan& plan) {
+  const auto fault = verify(problem.graph, problem.machine, plan);
+  EXPECT_FALSE(fault.has_value()) << plan.policy << ": " << fault->text;
+  return fault ? 0.0 : simulate(problem.graph, problem.machine, problem.costs, plan).step_seconds;
+}
+
+inline double seconds(const Problem& problem, Result<Plan> (*policy)(const Problem&)) {
+  return seconds(problem, *policy(problem));
+}
+
+// Three tensors of 100 in 200 bytes: A and B are there when C is born at 2; A is needed next at 3, B at 4.
+//     kernel    0      1      2      3      4
+//     A       write                 read
+//     B              write                 read
+//     C                     write
+inline TinyStep three_tensors() {
+  return TinyStep({1, 1, 1, 1, 1})
+      .tensor(100, 0, 4)
+      .tensor(100, 1, 4)
+      .tensor(100, 2, 2)
+      .writes(0, 0)
+      .writes(1, 1)
+      .writes(2, 2)
+      .reads(3, 0)
+      .reads(4, 1);
 }
 
 }  // namespace deeptm::testing

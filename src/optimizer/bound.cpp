@@ -92,13 +92,13 @@ class BoundProgram {
     std::vector<Point>& points = points_[t];
     for (Point& point : points) {
       point.share = program_.add_column(0.0, 0.0, 1.0);
-      occupy(point.share, bytes(t), point.kernel, point.kernel + 1);
+      occupy(point.share, t, point.kernel, point.kernel + 1);
       const double extra = least_extra(problem_.costs.accesses[point.access], problem_.machine.tiers.size());
       kernel_terms_[point.kernel].push_back({point.share, extra});
     }
     for (std::size_t i = 0; i + 1 < points.size(); ++i) {
       add_gap(points[i], points[i + 1], t, false);
-      occupy(points[i].kept, bytes(t), points[i].kernel + 1, points[i + 1].kernel);
+      occupy(points[i].kept, t, points[i].kernel + 1, points[i + 1].kernel);
     }
   }
 
@@ -166,13 +166,15 @@ class BoundProgram {
     const Point& first = points_[*next_[t]].front();
     add_gap(last, first, t, true);
     const auto kernels = static_cast<std::uint32_t>(graph_.kernels.size());
-    occupy(last.kept, bytes(t), last.kernel + 1, kernels);
-    occupy(last.kept, bytes(t), 0, first.kernel);
+    occupy(last.kept, t, last.kernel + 1, kernels);
+    occupy(last.kept, t, 0, first.kernel);
   }
 
-  // The column's share of `size` is in fast memory in the kernels [begin, end).
-  void occupy(Column column, double size, std::uint32_t begin, std::uint32_t end) {
+  // The column's share of the tensor is in fast memory in the kernels [begin, end).
+  void occupy(Column column, TensorIndex t, std::uint32_t begin, std::uint32_t end) {
     if (begin >= end) return;
+    const double size = bytes(t);
+    if (beside(t)) windows_.grow(begin);
     change_[begin].push_back({column, size});
     change_[end].push_back({column, -size});
   }

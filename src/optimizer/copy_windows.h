@@ -30,6 +30,8 @@ class CopyWindows {
   void write(std::size_t kernel, Term amount, bool carried);
   // After the kernel it is no longer kept.
   void drop(std::size_t kernel, Term amount);
+  // More is kept at the kernel than before it.
+  void grow(std::size_t kernel) { events_[kernel].grows = true; }
 
   struct Machine {
     double in_seconds = 0.0, out_seconds = 0.0;  // of a byte
@@ -44,7 +46,8 @@ class CopyWindows {
  private:
   struct Events {
     std::vector<Term> fetched, written, dropped;
-    bool any() const { return !fetched.empty() || !written.empty() || !dropped.empty(); }
+    bool grows = false;
+    bool any() const { return grows || !fetched.empty() || !written.empty() || !dropped.empty(); }
   };
   struct Window {
     std::vector<std::size_t> kernels;  // the first has the events
