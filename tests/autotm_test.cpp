@@ -70,7 +70,7 @@ TEST(AutoTm, IsTheBestOfAllPlansOfItsKind) {
     for (KernelIndex k = 0; k < 6; ++k) {
       for (TensorIndex t = 0; t < 3; ++t) {
         if (k == lives[t].first) step.writes(k, t);
-        if (k > lives[t].first && below(2) == 0) step.access(k, t, 1 + below(3), 0);
+        if (k > lives[t].first && below(3) == 0) step.access(k, t, 1 + below(3), 0);
       }
     }
     const TinySetting s{step.graph()};

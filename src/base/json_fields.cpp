@@ -194,6 +194,19 @@ const json* Fields::object(std::string_view name, Need need) {
   return typed(name, need, &json::is_object, "an object");
 }
 
+void Fields::head(std::string_view magic, std::uint32_t format, std::string_view what) {
+  std::string found_magic;
+  get("magic", found_magic, Need::kRequired);
+  if (!problem_ && found_magic != magic) {
+    complain("magic", fmt::format("{} is not \"{}\": not {}", brief_json(found_magic), magic, what));
+  }
+  std::uint32_t found_format = 0;
+  get("format", found_format, Need::kRequired);
+  if (!problem_ && found_format != format) {
+    complain("format", fmt::format("{} is not known to this version of deeptm, which reads {}", found_format, format));
+  }
+}
+
 void Fields::refuse_others() {
   if (!object_.is_object() || found_count_ == object_.size()) return;
   const std::span<const std::string_view> known(asked_.data(), asked_count_);

@@ -52,6 +52,10 @@ class Fields {
   const nlohmann::json* array(std::string_view name, Need need);
   const nlohmann::json* object(std::string_view name, Need need);
 
+  // "magic" and "format", which come first: a file of another kind gets no lecture on missing fields. `what` is what a
+  // file with this magic is: "a plan".
+  void head(std::string_view magic, std::uint32_t format, std::string_view what);
+
   // Call last: complains of a field that nobody asked for.
   void refuse_others();
 

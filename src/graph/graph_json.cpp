@@ -193,19 +193,6 @@ void read_access(Fields& fields, Access& out) {
   fields.get("in_place", out.in_place, Need::kOptional);
 }
 
-// Magic and format come first: a file of another kind gets no lecture on missing fields.
-void check_head(Fields& fields, std::optional<Error>& problem) {
-  std::string magic;
-  fields.get("magic", magic, Need::kRequired);
-  if (!problem && magic != kGraphMagic)
-    fields.complain("magic", fmt::format("{} is not \"{}\": not a step graph", brief_json(magic), kGraphMagic));
-  std::uint32_t format = 0;
-  fields.get("format", format, Need::kRequired);
-  if (!problem && format != kGraphFormat)
-    fields.complain("format",
-                    fmt::format("{} is not known to this version of deeptm, which reads {}", format, kGraphFormat));
-}
-
 }  // namespace
 
 std::string_view step_kind_name(GraphStepKind kind) {
@@ -230,7 +217,7 @@ Result<StepGraph> graph_from_json(std::string_view text) {
   const Place root;
   StepGraph graph;
   Fields fields(*document, root, problem);
-  check_head(fields, problem);
+  fields.head(kGraphMagic, kGraphFormat, "a step graph");
   read_origin(fields.object("origin", Need::kOptional), root, graph.origin, problem);
   read_array(fields, root, "kernels", Need::kRequired, graph.kernels, problem,
              [&](Fields& item, const Place& at, Kernel& out) { read_kernel(item, at, out, problem); });

@@ -12,6 +12,13 @@ const CopyPath* Machine::path(TierIndex from, TierIndex to) const {
   return found == copies.end() ? nullptr : &*found;
 }
 
+std::optional<TierIndex> Machine::tier(std::string_view wanted) const {
+  for (std::size_t t = 0; t < tiers.size(); ++t) {
+    if (tiers[t].name == wanted) return static_cast<TierIndex>(t);
+  }
+  return std::nullopt;
+}
+
 double copy_seconds(const CopyPath& path, std::uint64_t bytes, std::uint64_t together) {
   const double piece = static_cast<double>(std::min(bytes, together));
   const double bytes_per_second = std::min(path.by_threads.at(path.threads), path.by_size.at(piece));

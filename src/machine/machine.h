@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "machine/curve.h"
@@ -49,6 +51,7 @@ struct Machine {
   double copy_cores = 0.0;  // of compute.threads, lost to kernels while a copy runs beside them
 
   const CopyPath* path(TierIndex from, TierIndex to) const;
+  std::optional<TierIndex> tier(std::string_view wanted) const;
 };
 
 // Seconds of copying `bytes` in pieces of which `together` lie together (both above 0).

@@ -97,9 +97,7 @@ void read_tier(const json& object, const Place& place, MachineTier& out, Reader&
 TierIndex tier_named(Fields& fields, std::string_view field, const Machine& machine) {
   std::string name;
   fields.get(field, name, Need::kRequired);
-  for (std::size_t i = 0; i < machine.tiers.size(); ++i) {
-    if (machine.tiers[i].name == name) return static_cast<TierIndex>(i);
-  }
+  if (const auto tier = machine.tier(name)) return *tier;
   fields.complain(field, fmt::format("no tier is named {}", brief_json(name)));
   return 0;
 }
@@ -161,12 +159,7 @@ Result<Machine> machine_from_json(std::string_view text) {
   const Place root;
   Fields fields(*document, root, problem);
   Reader reader(problem);
-  std::string magic;
-  std::uint32_t format = 0;
-  fields.get("magic", magic, Need::kRequired);
-  if (!problem && magic != kMagic) fields.complain("magic", fmt::format("is not \"{}\": not a machine", kMagic));
-  fields.get("format", format, Need::kRequired);
-  if (!problem && format != kFormat) fields.complain("format", fmt::format("{} is not known; {} is", format, kFormat));
+  fields.head(kMagic, kFormat, "a machine");
   Machine machine;
   fields.get("name", machine.name, Need::kRequired);
   fields.get("source", machine.source, Need::kRequired);

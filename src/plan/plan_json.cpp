@@ -20,9 +20,7 @@ std::string quoted(const std::string& text) { return json(text).dump(-1, ' ', fa
 TierIndex read_tier(Fields& fields, std::string_view field, const Machine& machine) {
   std::string name;
   fields.get(field, name, Need::kRequired);
-  for (std::size_t i = 0; i < machine.tiers.size(); ++i) {
-    if (machine.tiers[i].name == name) return static_cast<TierIndex>(i);
-  }
+  if (const auto tier = machine.tier(name)) return *tier;
   fields.complain(field, fmt::format("machine '{}' has no tier {}", machine.name, brief_json(name)));
   return 0;
 }
@@ -109,12 +107,7 @@ Result<Plan> plan_from_json(std::string_view text, const StepGraph& graph, const
   std::optional<Error> problem;
   const Place root;
   Fields fields(*document, root, problem);
-  std::string magic, mode;
-  std::uint32_t format = 0;
-  fields.get("magic", magic, Need::kRequired);
-  if (!problem && magic != kMagic) fields.complain("magic", fmt::format("is not \"{}\": not a plan", kMagic));
-  fields.get("format", format, Need::kRequired);
-  if (!problem && format != kFormat) fields.complain("format", fmt::format("{} is not known; {} is", format, kFormat));
+  fields.head(kMagic, kFormat, "a plan");
   Plan plan;
   fields.get("graph", plan.graph, Need::kRequired);
   if (const std::string own = fingerprint(graph); !problem && plan.graph != own) {
@@ -127,6 +120,7 @@ Result<Plan> plan_from_json(std::string_view text, const StepGraph& graph, const
   fields.get("policy", plan.policy, Need::kOptional);
   fields.get("options", plan.options, Need::kOptional);
   fields.get("fast_bytes", plan.fast_bytes, Need::kRequired);
+  std::string mode;
   fields.get("mode", mode, Need::kRequired);
   plan.mode = mode == "async" ? CopyMode::kAsync : CopyMode::kSync;
   if (!problem && mode != to_string(plan.mode)) {
@@ -142,7 +136,7 @@ Result<Plan> plan_from_json(std::string_view text, const StepGraph& graph, const
 
 Result<Plan> read_plan(const std::filesystem::path& path, const StepGraph& graph, const Machine& machine) {
   const auto text = read_file(path);
-  if (!text) return fail(fmt::format("{}: cannot be read", path.string()));
+  if (!text) return tl::unexpected<Error>(text.error());
   auto plan = plan_from_json(*text, graph, machine);
   if (!plan) return fail(fmt::format("{}: {}", path.string(), plan.error().message));
   return plan;
