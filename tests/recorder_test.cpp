@@ -15,6 +15,7 @@
 
 #include "graph/graph_file.h"
 #include "graph/validate.h"
+#include "profiler/passes.h"
 #include "profiler/step_timing.h"
 
 namespace deeptm {
@@ -342,6 +343,26 @@ TEST(StepTiming, OverlappingKernelsShareTheTime) {
   EXPECT_THAT(canonical_numbers(log), ::testing::ElementsAre(2, 0, 1));
   EXPECT_EQ(median({3, 1, 2}), 2.0);
   EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
+}
+
+TEST(Passes, FusedBatchNormalisationReadsItsLargeInputsTwice) {
+  const auto passes = [](std::string type, std::uint32_t input, nlohmann::json attributes = nlohmann::json::object()) {
+    Kernel kernel;
+    kernel.type = std::move(type);
+    kernel.attributes = std::move(attributes);
+    return passes_over_input(kernel, input);
+  };
+  for (const char* type : {"FusedBatchNormV3", "_FusedBatchNormEx", "_MklNativeFusedBatchNormV3"}) {
+    EXPECT_EQ(passes(type, 0), 2u) << type;
+    EXPECT_EQ(passes(type, 1), 1u) << type;  // the scale
+  }
+  EXPECT_EQ(passes("FusedBatchNormV3", 0, {{"is_training", false}}), 1u);
+  for (const char* type : {"FusedBatchNormGradV3", "_MklFusedBatchNormGradV3"}) {
+    EXPECT_EQ(passes(type, 0), 2u) << type;  // the gradient
+    EXPECT_EQ(passes(type, 1), 2u) << type;  // the forward input
+    EXPECT_EQ(passes(type, 2), 1u) << type;
+  }
+  EXPECT_EQ(passes("Conv2D", 0), 1u);
 }
 
 }  // namespace

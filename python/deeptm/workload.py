@@ -55,6 +55,9 @@ def parse(arguments):
     parser.add_argument("--data-dir", metavar="DIR", help="where Fashion-MNIST is [Debian's place]")
     parser.add_argument("--seed", type=_at_least(0), default=1)
     parser.add_argument("--optimizer", choices=OPTIMIZERS, default="sgd")
+    parser.add_argument(
+        "--batch-norm", choices=models.BATCH_NORMS, default="keras", help="of several kernels as in Keras 3, or fused [keras]"
+    )
     parser.add_argument("--deterministic", action="store_true", help="use deterministic operations only")
     parser.add_argument(
         "--inter-op", type=_at_least(0, 1024), default=0, metavar="K", help="operations at a time [0: TensorFlow's default]"
@@ -125,7 +128,7 @@ def train(options):
     kind = models.find(options.model).kind
     folder = options.data_dir or data.FASHION_MNIST
     dataset = data.make(kind, options.data, options.batch, options.image, steps, options.seed, folder)
-    model = models.build(options.model, options.image, data.CLASSES[kind, options.data])
+    model = models.build(options.model, options.image, data.CLASSES[kind, options.data], options.batch_norm)
     model.compile(
         optimizer=_optimizer(keras, options.optimizer),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -141,6 +144,7 @@ def train(options):
     result = {key: getattr(options, key) for key in ("model", "batch", "image", "steps", "warmup", "data", "seed")}
     result |= {
         "optimizer": options.optimizer,
+        "batch_norm": options.batch_norm,
         "deterministic": options.deterministic,
         "inter_op": options.inter_op,
         "parameters": model.count_params(),

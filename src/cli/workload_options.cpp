@@ -17,6 +17,11 @@ void add_workload_options(CLI::App& app, Workload& workload) {
   app.add_option("--optimizer", workload.optimizer, "sgd, momentum or adam")
       ->check(CLI::IsMember({"sgd", "momentum", "adam"}))
       ->capture_default_str();
+  app.add_option(
+         "--batch-norm", workload.batch_norm,
+         "keras: of several kernels, as Keras 3 composes it; fused: one kernel, as TensorFlow 1 and nGraph ran it")
+      ->check(CLI::IsMember({"keras", "fused"}))
+      ->capture_default_str();
   app.add_option("--seed", workload.seed, "of weights and data")->capture_default_str();
 }
 

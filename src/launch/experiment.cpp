@@ -42,9 +42,9 @@ std::string folder_name(const Workload& workload) {
 }  // namespace
 
 nlohmann::json to_json(const Workload& workload) {
-  nlohmann::json out = {{"model", workload.model},  {"batch", workload.batch},         {"steps", workload.steps},
-                        {"data", workload.data},    {"optimizer", workload.optimizer}, {"seed", workload.seed},
-                        {"warmup", workload.warmup}};
+  nlohmann::json out = {{"model", workload.model},   {"batch", workload.batch},          {"steps", workload.steps},
+                        {"data", workload.data},     {"optimizer", workload.optimizer},  {"seed", workload.seed},
+                        {"warmup", workload.warmup}, {"batch_norm", workload.batch_norm}};
   out["image"] = workload.image ? nlohmann::json(*workload.image) : nlohmann::json(nullptr);
   return out;
 }

@@ -21,6 +21,7 @@ std::vector<std::string> workload_arguments(const std::filesystem::path& python,
                                         "--data=" + workload.data,
                                         fmt::format("--seed={}", workload.seed),
                                         "--optimizer=" + workload.optimizer,
+                                        "--batch-norm=" + workload.batch_norm,
                                         fmt::format("--inter-op={}", mode.inter_op),
                                         "--output=" + output.string()};
   if (workload.image) arguments.push_back(fmt::format("--image={}", *workload.image));

@@ -19,6 +19,7 @@ struct Workload {
   std::optional<std::uint32_t> image;  // the model's own if not given
   std::uint32_t steps = 10, warmup = 2;
   std::string data = "fashion-mnist", optimizer = "sgd";
+  std::string batch_norm = "keras";  // of several kernels as in Keras 3, or "fused": one
   std::uint64_t seed = 1;
 };
 

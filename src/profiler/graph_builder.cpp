@@ -11,6 +11,7 @@
 
 #include "base/json_fields.h"
 #include "deeptm/runtime.h"
+#include "profiler/passes.h"
 #include "profiler/step_timing.h"
 #include "profiler/untouched_buffers.h"
 
@@ -156,9 +157,10 @@ class Builder {
     std::set<std::size_t> plain, overwritten, replacing;
     std::uint32_t slot = 0;
     for (const LoggedAccess& input : inputs_of(log_, run)) {
+      const std::uint32_t passes = passes_over_input(draft_.graph.kernels[r], slot);
       const auto c = use(input, r, slot++, "input");
       if (!c) continue;
-      if ((input.flags & DEEPTM_READ) != 0) ++touches[*c].reads;
+      if ((input.flags & DEEPTM_READ) != 0) touches[*c].reads += passes;
       if ((input.flags & DEEPTM_WRITE) != 0) ++touches[*c].writes;
       const bool variable_written = (input.flags & DEEPTM_VARIABLE) != 0 && (input.flags & DEEPTM_WRITE) != 0;
       (variable_written ? overwritten : plain).insert(*c);

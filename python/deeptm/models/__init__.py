@@ -31,6 +31,7 @@ _SPECS = (
     ModelSpec("lstm", "lstm", min_image=2, default_image=64, kind="tokens"),
 )
 MODELS = {spec.name: spec for spec in _SPECS}
+BATCH_NORMS = ("keras", "fused")
 
 
 def find(name):
@@ -48,9 +49,12 @@ def check_image(spec, image):
         raise ValueError(f"{spec.name} needs --image of at least {spec.min_image}, got {image}")
 
 
-def build(name, image, classes):
+def build(name, image, classes, batch_norm="keras"):
     """An untrained, uncompiled Keras model whose outputs are logits over `classes`."""
     spec = find(name)
     check_image(spec, image)
     module = importlib.import_module(f"deeptm.models.{spec.module}")
-    return getattr(module, name)(image, classes)
+    model = getattr(module, name)(image, classes)
+    if batch_norm == "keras":
+        return model
+    return importlib.import_module("deeptm.models.fused_batch_norm").fuse(model)
