@@ -165,10 +165,10 @@ TEST(Recorder, AccessesOfTheUsualStep) {
   for (int i = 0; i < 6; ++i) p.train(), p.pass_time();
   const StepGraph graph = p.graph();
   // The batch is handed out at 0, the variable handed on at 1 to 13, swapped at 18: nothing is touched there.
-  const std::vector<Access> accesses{{14, 0, 1, 0, false}, {14, 1, 1, 0, false}, {14, 2, 0, 1, false},
+  const std::vector<Access> accesses{{14, 0, 2, 0, false}, {14, 1, 2, 0, false}, {14, 2, 0, 1, false},
                                      {14, 3, 1, 1, false},  // MatMul and scratch
                                      {15, 2, 1, 1, true},   // Relu in place
-                                     {16, 0, 1, 0, false}, {16, 2, 1, 0, false}, {16, 4, 0, 1, false},  // grad
+                                     {16, 0, 2, 0, false}, {16, 2, 2, 0, false}, {16, 4, 0, 1, false},  // grad
                                      {17, 1, 1, 0, false}, {17, 4, 1, 0, false}, {17, 5, 0, 1, false},  // Sub
                                      {19, 4, 2, 0, false}};  // reads it twice
   EXPECT_EQ(graph.accesses, accesses);
@@ -345,7 +345,7 @@ TEST(StepTiming, OverlappingKernelsShareTheTime) {
   EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
 }
 
-TEST(Passes, FusedBatchNormalisationReadsItsLargeInputsTwice) {
+TEST(Passes, KernelsThatComeBackToTheirInputs) {
   const auto passes = [](std::string type, std::uint32_t input, nlohmann::json attributes = nlohmann::json::object()) {
     Kernel kernel;
     kernel.type = std::move(type);
@@ -362,7 +362,15 @@ TEST(Passes, FusedBatchNormalisationReadsItsLargeInputsTwice) {
     EXPECT_EQ(passes(type, 1), 2u) << type;  // the forward input
     EXPECT_EQ(passes(type, 2), 1u) << type;
   }
-  EXPECT_EQ(passes("Conv2D", 0), 1u);
+  for (const char* type : {"Conv2D", "_FusedConv2D", "Conv2DBackpropFilter", "MatMul"}) {
+    EXPECT_EQ(passes(type, 0), 2u) << type;
+  }
+  EXPECT_EQ(passes("Conv2D", 1), 1u);  // the filter
+  EXPECT_EQ(passes("Conv2DBackpropInput", 0), 1u);
+  EXPECT_EQ(passes("Conv2DBackpropInput", 2), 2u);   // the gradient
+  EXPECT_EQ(passes("Conv2DBackpropFilter", 2), 2u);  // the gradient
+  EXPECT_EQ(passes("MatMul", 1), 2u);
+  EXPECT_EQ(passes("DepthwiseConv2dNative", 0), 1u);
 }
 
 }  // namespace

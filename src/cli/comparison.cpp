@@ -101,7 +101,7 @@ Row Comparison::compute(const Cell& cell, const Problem& problem) const {
   }
   row.planner = plan->options;
   if (const auto fault = verify(setting.graph, setting.machine, *plan)) {
-    row.error = "WRONG PLAN: " + fault->text;
+    row.error = fmt::format("{}: {}", complaint(*fault), fault->text);
     return row;
   }
   row.verified = true;

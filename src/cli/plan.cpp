@@ -39,7 +39,7 @@ int make_plan(const PlanOptions& options) {
   const auto plan = policy->plan(setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode()));
   if (!plan) return refuse(fmt::format("plan: {}", plan.error().message), kFailed);
   if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
-    return refuse(fmt::format("plan: {} made a wrong plan: {}", policy->full_name(), fault->text), kFailed);
+    return refuse(fmt::format("plan: {} {}: {}", policy->full_name(), complaint(*fault), fault->text), kFailed);
   }
   if (auto written = write_file(options.output, plan_to_json(*plan, setting->graph, setting->machine)); !written) {
     return refuse(written.error().message);

@@ -48,6 +48,10 @@ Result<Setting> load_setting(const std::string& graph_file, const PlanningOption
   return setting;
 }
 
+std::string_view complaint(const Fault& fault) {
+  return fault.kind == FaultKind::kOverCapacity ? "does not fit" : "made a WRONG PLAN";
+}
+
 std::uint64_t fast_bytes_of(const FastLimit& limit, const StepGraph& graph) {
   if (const auto* bytes = std::get_if<std::uint64_t>(&limit)) return *bytes;
   return static_cast<std::uint64_t>(

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "optimizer/policy.h"
+#include "simulator/verifier.h"
 
 namespace deeptm::cli {
 
@@ -35,6 +36,9 @@ struct Setting {
 Result<Setting> load_setting(const std::string& graph_file, const std::string& machine, std::uint32_t batch);
 // Refuses copies beside kernels on a machine that has none.
 Result<Setting> load_setting(const std::string& graph_file, const PlanningOptions& options);
+
+// What a policy did whose plan has this fault: a slow tier that is too small is not the policy's.
+std::string_view complaint(const Fault& fault);
 
 // Bytes, or a share of the graph's peak of live tensors.
 std::uint64_t fast_bytes_of(const FastLimit& limit, const StepGraph& graph);

@@ -108,8 +108,10 @@ const TensorType* type_of(const std::string& tensor, const ByName& kernels) {
 }
 
 Result<void> fit_tensors(StepGraph& fitted, const StepGraph& large, std::int64_t samples) {
-  std::unordered_map<std::string, std::int64_t> others;
-  for (const Tensor& tensor : large.tensors) others.emplace(tensor.name, tensor.bytes);
+  // Those of one name by their turn, as kernels are.
+  std::unordered_map<std::string, std::vector<std::int64_t>> others;
+  for (const Tensor& tensor : large.tensors) others[tensor.name].push_back(static_cast<std::int64_t>(tensor.bytes));
+  std::unordered_map<std::string, std::size_t> turns;
   const ByName kernels(fitted);
   for (std::size_t t = 0; t < fitted.tensors.size(); ++t) {
     Tensor& tensor = fitted.tensors[t];
@@ -120,8 +122,9 @@ Result<void> fit_tensors(StepGraph& fitted, const StepGraph& large, std::int64_t
       tensor.bytes_per_sample = bytes / count * ((elements(*type, samples) - count) / samples);
       continue;
     }
-    const auto other = others.find(tensor.name);
-    const auto by = slope(bytes, other == others.end() ? bytes : other->second, samples);
+    const std::vector<std::int64_t>& other = others[tensor.name];
+    const std::size_t turn = turns[tensor.name]++;
+    const auto by = slope(bytes, turn < other.size() ? other[turn] : bytes, samples);
     if (!by) return fail(fmt::format("tensors[{}] ({}): grows by parts of a byte a sample", t, tensor.name));
     tensor.bytes_per_sample = *by;
   }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/bytes.h"
+
 namespace deeptm {
 namespace {
 
@@ -45,9 +47,19 @@ const Named* named(std::span<const Named> all, std::string_view name) {
   return found == all.end() ? nullptr : &*found;
 }
 
+// No plan fits where the two tiers that policies use are too small together.
+Result<void> check_room(const Problem& problem) {
+  const std::uint64_t peak = live_peak_bytes(problem.graph), slow = problem.machine.tiers[1].capacity_bytes;
+  if (peak <= problem.fast_bytes || peak - problem.fast_bytes <= slow) return {};
+  return fail(fmt::format("{} of tensors are alive at once; {} of fast memory and '{}' ({}) can't hold them",
+                          format_bytes(peak), format_bytes(problem.fast_bytes), problem.machine.tiers[1].name,
+                          format_bytes(slow)));
+}
+
 }  // namespace
 
 Result<Plan> Policy::plan(const Problem& problem) const {
+  if (auto fits = check_room(problem); !fits) return tl::unexpected(fits.error());
   auto plan = make(problem, options);
   if (plan) plan->policy = full_name();
   return plan;

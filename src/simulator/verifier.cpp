@@ -90,6 +90,9 @@ class Verifier {
       if ((plan_.mode == CopyMode::kSync || move.drop) && move.deadline != move.start) {
         return bad(FaultKind::kMoveWindow, "a synchronous move, or one that drops, ends where it starts");
       }
+      if (!machine_.copies_overlap_kernels && move.deadline != move.start) {
+        return bad(FaultKind::kMoveWindow, "this machine copies nothing beside kernels: it ends where it starts");
+      }
       if (move.begin >= move.end || move.end > graph_.tensors[move.tensor].bytes) {
         return bad(FaultKind::kMoveRange, "its bytes are none, or past the tensor's end");
       }
