@@ -97,6 +97,9 @@ int main(std::vector<std::string> arguments) {
       "  deeptm train mobilenet --image 96 --fast 20% --check   a built-in model, proven bit-identical\n"
       "  deeptm record mobilenet --image 96 -o graphs       its step graph as a file\n"
       "  deeptm show graphs/mobilenet.graph.json.zst        what is in that file\n"
+      "  deeptm plan graphs/mobilenet.graph.json.zst -o plan.json   where its tensors live, when they move\n"
+      "  deeptm verify graphs/mobilenet.graph.json.zst plan.json    whether that is right\n"
+      "  deeptm simulate graphs/mobilenet.graph.json.zst plan.json  how long a step takes\n"
       "  deeptm compare graphs/*.zst --fast 10%,20%          policies on modelled machines\n"
       "  deeptm doctor                                      what this machine has and lacks");
   const bool takes_command = !arguments.empty() && arguments.front() == "run";

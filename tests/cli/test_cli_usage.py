@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-COMMANDS = ("run", "train", "record", "show", "doctor")
+COMMANDS = ("run", "train", "record", "show", "plan", "verify", "simulate", "compare", "doctor")
 
 
 def only_line(process):
