@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 
+from literature import literature as literature_rows
 from limited import Workload, limits, same
 from memory_cgroup import MemoryCgroup, swap_file
 
@@ -67,15 +68,20 @@ def show(row):
     return row
 
 
-def memory(_):
-    """Hot paths of allocator and kernel announcements (Google Benchmark)."""
-    text = subprocess.run(
-        [str(CHECKOUT / "build/bin/memory_bench"), "--benchmark_format=json"], check=True, capture_output=True, text=True
-    ).stdout
-    rows = json.loads(text)["benchmarks"]
-    for row in rows:
-        print(f"{row['name']:40} {row['real_time']:8.1f} {row['time_unit']}", flush=True)
-    return rows
+def program(name, what):
+    """A program of Google Benchmark as a benchmark of this table."""
+
+    def run(_):
+        text = subprocess.run(
+            [str(CHECKOUT / "build/bin" / name), "--benchmark_format=json"], check=True, capture_output=True, text=True
+        ).stdout
+        rows = json.loads(text)["benchmarks"]
+        for row in rows:
+            print(f"{row['name']:40} {row['real_time']:10.1f} {row['time_unit']}", flush=True)
+        return rows
+
+    run.__doc__ = what
+    return run
 
 
 def fits(arguments):
@@ -141,7 +147,21 @@ def swap(arguments):
     return rows
 
 
-BENCHMARKS = {"memory": memory, "fits": fits, "table": table, "check": check, "cgroup": in_cgroup, "swap": swap}
+def literature(_):
+    """Our comparators beside what their papers print; simulated."""
+    return list(literature_rows())
+
+
+BENCHMARKS = {
+    "memory": program("memory_bench", "Hot paths of allocator and kernel announcements."),
+    "pager": program("pager_bench", "Sweeps over more memory than is fast."),
+    "literature": literature,
+    "fits": fits,
+    "table": table,
+    "check": check,
+    "cgroup": in_cgroup,
+    "swap": swap,
+}
 
 
 def main():
