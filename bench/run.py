@@ -67,15 +67,24 @@ def show(row):
     return row
 
 
-def memory(_):
-    """Hot paths of allocator and kernel announcements (Google Benchmark)."""
+def google_benchmark(program):
     text = subprocess.run(
-        [str(CHECKOUT / "build/bin/memory_bench"), "--benchmark_format=json"], check=True, capture_output=True, text=True
+        [str(CHECKOUT / "build/bin" / program), "--benchmark_format=json"], check=True, capture_output=True, text=True
     ).stdout
     rows = json.loads(text)["benchmarks"]
     for row in rows:
         print(f"{row['name']:40} {row['real_time']:8.1f} {row['time_unit']}", flush=True)
     return rows
+
+
+def memory(_):
+    """Hot paths of allocator and kernel announcements (Google Benchmark)."""
+    return google_benchmark("memory_bench")
+
+
+def planning(_):
+    """Reading, planning, verifying, simulating up to a million tensors (Google Benchmark)."""
+    return google_benchmark("planning_bench")
 
 
 def fits(arguments):
@@ -141,7 +150,9 @@ def swap(arguments):
     return rows
 
 
-BENCHMARKS = {"memory": memory, "fits": fits, "table": table, "check": check, "cgroup": in_cgroup, "swap": swap}
+BENCHMARKS = {
+    "memory": memory, "planning": planning, "fits": fits, "table": table, "check": check, "cgroup": in_cgroup, "swap": swap,
+}
 
 
 def main():

@@ -88,15 +88,16 @@ int main(std::vector<std::string> arguments) {
   CLI::App app("Trains neural networks in less fast memory than they need, at almost full speed.", "deeptm");
   app.set_version_flag("--version", std::string("deeptm ") + DEEPTM_VERSION);
   app.require_subcommand(1);
-  const std::vector<Subcommand> subcommands = {add_run(app, command), add_train(app),   add_record(app),
-                                               add_show(app),         add_plan(app),    add_verify(app),
-                                               add_simulate(app),     add_compare(app), add_doctor(app)};
+  const std::vector<Subcommand> subcommands = {
+      add_run(app, command), add_train(app),  add_record(app),   add_show(app),    add_synthesize(app),
+      add_plan(app),         add_verify(app), add_simulate(app), add_compare(app), add_doctor(app)};
   app.footer(
       "Examples:\n"
       "  deeptm run --fast 4GiB -- python train.py          your own script in 4 GiB\n"
       "  deeptm train mobilenet --image 96 --fast 20% --check   a built-in model, proven bit-identical\n"
       "  deeptm record mobilenet --image 96 -o graphs       its step graph as a file\n"
       "  deeptm show graphs/mobilenet.graph.json.zst        what is in that file\n"
+      "  deeptm synthesize chain --tensors 5000 -o chain.graph.json   a step of any size that nobody recorded\n"
       "  deeptm compare graphs/*.zst --fast 10%,20%          policies on modelled machines\n"
       "  deeptm doctor                                      what this machine has and lacks");
   const bool takes_command = !arguments.empty() && arguments.front() == "run";
