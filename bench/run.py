@@ -155,6 +155,7 @@ def literature(_):
 BENCHMARKS = {
     "memory": program("memory_bench", "Hot paths of allocator and kernel announcements."),
     "pager": program("pager_bench", "Sweeps over more memory than is fast."),
+    "planning": program("planning_bench", "Reading, planning, verifying, simulating up to a million tensors."),
     "literature": literature,
     "fits": fits,
     "table": table,

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <unordered_set>
 #include <vector>
 
 namespace deeptm {
@@ -44,6 +43,63 @@ std::optional<std::size_t> too_deep(std::string_view text) {
   return std::nullopt;
 }
 
+// Builds the document as json::parse() does, and notices fields given twice. (With a callback that could notice them,
+// json::parse() goes through all that an array has so far whenever another element of it ends.)
+class DocumentBuilder : public nlohmann::json_sax<json> {
+ public:
+  json document;
+  std::optional<std::string> twice;     // the first such field
+  std::optional<std::size_t> wrong_at;  // bytes read until the text was no JSON
+  bool out_of_range = false;            // a number past the range of double
+
+  bool null() override { return add(nullptr); }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(std::int64_t value) override { return add(value); }
+  bool number_unsigned(std::uint64_t value) override { return add(value); }
+  bool number_float(double value, const std::string&) override { return add(value); }
+  bool string(std::string& value) override { return add(std::move(value)); }
+  bool binary(json::binary_t&) override { return false; }  // not in text
+
+  bool start_object(std::size_t) override { return open(json::object()); }
+  bool start_array(std::size_t) override { return open(json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(std::string& name) override {
+    const auto [field, is_new] = open_.back()->get_ref<json::object_t&>().try_emplace(name);
+    if (!is_new && !twice) twice = name;
+    field_ = &field->second;
+    return true;
+  }
+
+  bool parse_error(std::size_t at, const std::string&, const json::exception& error) override {
+    out_of_range = dynamic_cast<const json::out_of_range*>(&error) != nullptr;
+    wrong_at = at;
+    return false;
+  }
+
+ private:
+  json& place(json value) {
+    if (open_.empty()) return document = std::move(value);
+    if (open_.back()->is_array()) return open_.back()->get_ref<json::array_t&>().emplace_back(std::move(value));
+    return *field_ = std::move(value);
+  }
+  bool add(json value) {
+    place(std::move(value));
+    return true;
+  }
+  bool open(json value) {
+    open_.push_back(&place(std::move(value)));
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::vector<json*> open_;  // a parent does not grow, and so does not move its elements, while a child is open
+  json* field_ = nullptr;    // of the innermost object: the one that comes next
+};
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -64,24 +120,12 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 Result<json> parse_json(std::string_view text) {
   if (const auto byte = too_deep(text))
     return fail(fmt::format("{}: nested deeper than {} levels", position(text, *byte + 1), kDeepest));
-  std::vector<std::unordered_set<std::string>> open;  // field names seen in each enclosing object
-  std::optional<std::string> twice;
-  const auto watch = [&](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::object_start) open.emplace_back();
-    if (event == json::parse_event_t::object_end) open.pop_back();
-    if (event == json::parse_event_t::key && !open.back().insert(value.get<std::string>()).second && !twice)
-      twice = brief_json(value);
-    return true;
-  };
-  try {
-    json value = json::parse(text, watch);
-    if (twice) return fail(fmt::format("the field {} is given twice in one object", *twice));
-    return value;
-  } catch (const json::parse_error& error) {
-    return fail(fmt::format("{}: not valid JSON", position(text, error.byte)));
-  } catch (const json::exception&) {  // a number past the range of double
-    return fail("a number is out of range");
-  }
+  DocumentBuilder builder;
+  json::sax_parse(text, &builder);
+  if (builder.out_of_range) return fail("a number is out of range");
+  if (builder.wrong_at) return fail(fmt::format("{}: not valid JSON", position(text, *builder.wrong_at)));
+  if (builder.twice) return fail(fmt::format("the field {} is given twice in one object", brief_json(*builder.twice)));
+  return std::move(builder.document);
 }
 
 std::string Place::text() const {

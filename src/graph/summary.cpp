@@ -101,13 +101,16 @@ std::string head_text(const StepGraph& graph, const GraphSummary& summary, std::
   const GraphOrigin& origin = graph.origin;
   std::string text = fmt::format("{}: a step of {}\n", file, step_kind_name(origin.step_kind));
   if (!origin.framework.empty())
-    text += fmt::format("  recorded    {} {}, deeptm {}{}\n", origin.framework, origin.framework_version,
+    text += fmt::format("  {:<11} {}{}{}, deeptm {}{}\n", origin.recorded_steps == 0 ? "origin" : "recorded",
+                        origin.framework, origin.framework_version.empty() ? "" : " ", origin.framework_version,
                         origin.deeptm_version, origin.host.empty() ? "" : " on " + origin.host);
   if (!origin.command_line.empty()) text += fmt::format("  command     {}\n", fmt::join(origin.command_line, " "));
   const auto waited =
       std::count_if(graph.kernels.begin(), graph.kernels.end(), [](const Kernel& k) { return !k.wait_free; });
-  text += fmt::format("  kernels     {}, {:.4g} s (medians over {} steps{})\n", graph.kernels.size(), summary.seconds,
-                      origin.recorded_steps, waited == 0 ? "" : fmt::format("; {} waited for slow memory", waited));
+  text += fmt::format(
+      "  kernels     {}, {:.4g} s ({}{})\n", graph.kernels.size(), summary.seconds,
+      origin.recorded_steps == 0 ? "not measured" : fmt::format("medians over {} steps", origin.recorded_steps),
+      waited == 0 ? "" : fmt::format("; {} waited for slow memory", waited));
   text += fmt::format("  tensors     {}, {} in all\n", graph.tensors.size(), format_bytes(summary.total_bytes));
   text += fmt::format("  peak        {} alive at kernel {} ({})\n", format_bytes(summary.peak_bytes),
                       summary.peak_kernel, graph.kernels[summary.peak_kernel].name);

@@ -136,6 +136,11 @@ class DemandRun {
   void kernel(Plan& plan, std::uint32_t k, std::size_t begin, std::size_t end) {
     for (std::size_t a = begin; a < end; ++a) touched_[graph_.accesses[a].tensor] = k;
     for (const TensorIndex t : born_at_[k]) touched_[t] = k;
+    held_ = 0;
+    for (std::size_t a = begin; a < end; ++a) {
+      const TensorIndex t = graph_.accesses[a].tensor;
+      if (fast_[t]) held_ += graph_.tensors[t].bytes;
+    }
     for (std::size_t a = begin; a < end; ++a) {
       const TensorIndex t = graph_.accesses[a].tensor;
       const Tensor& tensor = graph_.tensors[t];
@@ -144,6 +149,7 @@ class DemandRun {
       if (!make_room(plan, k, tensor.bytes)) continue;
       plan.moves.push_back({t, 1, 0, false, k, k, 0, tensor.bytes});
       enter(t, k + 1);
+      held_ += tensor.bytes;
       clean_[t] = true;
     }
     for (const TensorIndex t : born_at_[k]) {
@@ -151,6 +157,7 @@ class DemandRun {
       if (!make_room(plan, k, tensor.bytes)) continue;
       plan.births[t].fast_bytes = tensor.bytes;
       enter(t, k + 1);
+      held_ += tensor.bytes;
     }
     for (std::size_t a = begin; a < end; ++a) {
       const Access& access = graph_.accesses[a];
@@ -180,6 +187,7 @@ class DemandRun {
 
   bool make_room(Plan& plan, std::uint32_t k, std::uint64_t bytes) {
     if (used_ + bytes <= problem_.fast_bytes) return true;
+    if (held_ + bytes > problem_.fast_bytes) return false;  // not even without all others, so don't go through them
     std::uint64_t free = problem_.fast_bytes - std::min(used_, problem_.fast_bytes);
     std::vector<TensorIndex> victims;
     for (auto at = order_.begin(); at != order_.end() && free < bytes; ++at) {
@@ -199,6 +207,7 @@ class DemandRun {
 
   void restore(const std::vector<bool>& start, Plan& plan) {
     const auto end = static_cast<std::uint32_t>(graph_.kernels.size());
+    held_ = 0;
     for (const bool bring : {false, true}) {
       for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
         const auto next = uses_.next(t);
@@ -226,6 +235,7 @@ class DemandRun {
   std::vector<std::vector<TensorIndex>> born_at_, dead_before_;
   std::set<std::pair<std::uint64_t, TensorIndex>> order_;
   std::uint64_t used_ = 0;
+  std::uint64_t held_ = 0;  // of used_: what the kernel touches and so can't leave
 };
 
 }  // namespace

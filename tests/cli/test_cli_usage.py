@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-COMMANDS = ("run", "train", "record", "show", "plan", "verify", "simulate", "compare", "doctor")
+COMMANDS = ("run", "train", "record", "show", "synthesize", "plan", "verify", "simulate", "compare", "doctor")
 
 
 def only_line(process):
@@ -66,6 +66,13 @@ def test_no_command_shows_help_and_fails(deeptm):
         (["run", "--fast", "64MiB", "--record", "/", "--", "true"], "is a directory"),
         (["train", "mobilenet", "--batch", "0"], "--batch"),
         (["train", "mobilenet", "--data", "imagenet"], "--data"),
+        (["synthesize", "tree", "--tensors", "100", "-o", "x.json"], "'tree' is no kind of step"),
+        (["synthesize", "chain", "--tensors", "5", "-o", "x.json"], "--tensors 5 is too few"),
+        (["synthesize", "chain", "--tensors", "2000000", "-o", "x.json"], "--tensors must be from 1 to 1000000"),
+        (["synthesize", "chain", "--tensors", "many", "-o", "x.json"], "--tensors"),
+        (["synthesize", "chain", "--tensors", "100", "--bytes", "1", "-o", "x.json"], "--bytes must be from 128 B"),
+        (["synthesize", "chain", "--tensors", "100", "--batch", "0", "-o", "x.json"], "--batch must be from 1"),
+        (["synthesize", "chain", "--tensors", "100", "-o", "/no/such/folder/x.json"], "does not exist"),
         (["show"], "required"),
         (["show", "/no/such/file.graph.json.zst"], "/no/such/file.graph.json.zst"),
     ],
