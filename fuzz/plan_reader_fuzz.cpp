@@ -42,6 +42,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const deeptm::Timeline timeline = deeptm::simulate(graph, machine, costs, *plan);
-  if (!(timeline.step_seconds >= 0) || timeline.fast_peak_bytes > plan->fast_bytes) std::abort();
+  if (!(timeline.step_seconds >= 0) || timeline.peak_bytes[0] > plan->fast_bytes) std::abort();
   return 0;
 }

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
+#include "cost/money.h"
 #include "simulator/verifier.h"
 #include "tiny_step.h"
 
@@ -75,7 +78,7 @@ TEST(Simulator, EverythingFastTakesTheKernels) {
   const TinySetting s{testing::two_tensors().graph()};
   const Timeline timeline = run(s, all_fast(s, 200));
   EXPECT_EQ(timeline.step_seconds, 4.0);
-  EXPECT_EQ(timeline.fast_peak_bytes, 200u);
+  EXPECT_EQ(timeline.peak_bytes[0], 200u);
   EXPECT_EQ(timeline.copy_seconds, 0.0);
 }
 
@@ -161,7 +164,28 @@ TEST(Simulator, BytesOnTheWayCountTwice) {
   Plan plan = all_fast(s, 200, CopyMode::kAsync);
   plan.births[0].fast_bytes = 0;
   plan.moves = {{0, 1, 0, false, 0, 1, 0, 100}, {0, 0, 1, true, 2, 2, 0, 100}};
-  EXPECT_EQ(run(s, plan).fast_peak_bytes, 200u);
+  EXPECT_EQ(run(s, plan).peak_bytes[0], 200u);
+}
+
+TEST(Simulator, OccupancyOfEveryTierAtEveryKernel) {
+  // A (100) is born fast, leaves after kernel 0 and comes back before kernel 2; B (100) is slow in kernels 0 and 1.
+  const TinySetting s{testing::two_tensors().graph()};
+  Plan plan = all_fast(s, 100);
+  plan.births[1].fast_bytes = 0;
+  plan.moves = {{0, 0, 1, false, 1, 1, 0, 100}, {0, 1, 0, false, 2, 2, 0, 100}};
+  const Timeline timeline = run(s, plan);
+  EXPECT_EQ(timeline.occupancy, (std::vector<std::uint64_t>{100, 100, 0, 200, 100, 0}));
+  EXPECT_EQ(timeline.peak_bytes[0], 100u);
+  EXPECT_EQ(timeline.peak_bytes[1], 200u);
+}
+
+TEST(Money, EveryTierAtItsPrice) {
+  // 2 GB at $23.81 and 10 GB at $7.85.
+  Machine machine = testing::tiny_machine();
+  machine.tiers[0].price_per_gb = 23.81;
+  machine.tiers[1].price_per_gb = 7.85;
+  const std::array<std::uint64_t, 2> bytes = {2'000'000'000, 10'000'000'000};
+  EXPECT_DOUBLE_EQ(memory_dollars(machine, bytes), 47.62 + 78.5);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "cli/allocation_meter.h"
 #include "cli/output.h"
+#include "cost/money.h"
 #include "optimizer/bound.h"
 #include "simulator/simulator.h"
 #include "simulator/verifier.h"
@@ -105,7 +106,11 @@ Row Comparison::compute(const Cell& cell, const Problem& problem) const {
     return row;
   }
   row.verified = true;
-  row.step_seconds = simulate(setting.graph, setting.machine, setting.costs, *plan).step_seconds;
+  row.ignores_limit = plan->fast_bytes > cell.row.fast_bytes;
+  Timeline timeline = simulate(setting.graph, setting.machine, setting.costs, *plan);
+  row.step_seconds = timeline.step_seconds;
+  timeline.peak_bytes[0] = plan->fast_bytes;  // what is bought is the limit
+  row.memory_dollars = memory_dollars(setting.machine, timeline.peak_bytes);
   row.performance = setting.costs.all_fast_seconds() / row.step_seconds;
   return row;
 }

@@ -8,12 +8,18 @@ namespace {
 
 constexpr const char* kLine = "{:<16} {:>6} {:<26} {:>11} {:>6} {:>6} {:>10} {:>9}";
 
+std::optional<double> gap_of(const Row& row) {
+  if (!row.bound || !row.error.empty() || row.ignores_limit) return std::nullopt;
+  return *row.bound - row.performance;
+}
+
 nlohmann::json optional(bool is_there, const nlohmann::json& value) { return is_there ? value : nlohmann::json(); }
 
 }  // namespace
 
 nlohmann::json to_json(const Row& row) {
   const bool done = row.error.empty();
+  const auto gap = gap_of(row);
   nlohmann::json json = {{"graph", row.graph},
                          {"batch", row.batch},
                          {"machine", row.machine},
@@ -23,13 +29,14 @@ nlohmann::json to_json(const Row& row) {
                          {"policy", row.policy},
                          {"performance", optional(done, row.performance)},
                          {"bound", row.bound ? nlohmann::json(*row.bound) : nlohmann::json()},
-                         {"gap", row.bound && done ? nlohmann::json(*row.bound - row.performance) : nlohmann::json()},
+                         {"gap", gap ? nlohmann::json(*gap) : nlohmann::json()},
                          {"step_seconds", optional(done, row.step_seconds)},
                          {"memory_dollars", optional(done, row.memory_dollars)},
                          {"plan_seconds", optional(done, row.plan_seconds)},
                          {"plan_peak_bytes", optional(done, row.plan_peak_bytes)},
                          {"planner", row.planner},
                          {"verified", optional(row.has_plan, row.verified)},
+                         {"ignores_limit", row.ignores_limit},
                          {"config_hash", row.config_hash},
                          {"kind", "simulated"}};
   if (!done) json["error"] = row.error;
@@ -43,6 +50,7 @@ void read_results(const nlohmann::json& json, Row& row) {
   row.plan_seconds = json.at("plan_seconds").get<double>();
   row.plan_peak_bytes = json.at("plan_peak_bytes").get<std::uint64_t>();
   row.planner = json.at("planner").get<std::string>();
+  row.ignores_limit = json.at("ignores_limit").get<bool>();
   row.has_plan = !json.at("verified").is_null();
   row.verified = row.has_plan && json.at("verified").get<bool>();
 }
@@ -70,9 +78,10 @@ std::string table_head() {
 std::string table_line(const Row& row) {
   if (!row.error.empty()) return fmt::format("{:<16} {:>6} {:<26} {}", row.graph, row.fast, row.policy, row.error);
   const auto number = [](double value) { return fmt::format("{:.3f}", value); };
+  const auto gap = gap_of(row);
   return fmt::format(fmt::runtime(kLine), row.graph, row.fast, row.policy, number(row.performance),
-                     row.bound ? number(*row.bound) : "", row.bound ? number(*row.bound - row.performance) : "",
-                     number(row.plan_seconds), fmt::format("{:.1f}", static_cast<double>(row.plan_peak_bytes) / 1e6));
+                     row.bound ? number(*row.bound) : "", gap ? number(*gap) : "", number(row.plan_seconds),
+                     fmt::format("{:.1f}", static_cast<double>(row.plan_peak_bytes) / 1e6));
 }
 
 }  // namespace deeptm::cli

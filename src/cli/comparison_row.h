@@ -24,6 +24,7 @@ struct Row {
   std::uint64_t plan_peak_bytes = 0;
   bool has_plan = true;  // a hardware cache has none, so that there is nothing to verify
   bool verified = false;
+  bool ignores_limit = false;  // all-fast: the bound is not for it
 
   std::optional<double> bound;  // the best performance that the limit allows
 };

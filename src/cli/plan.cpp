@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "cli/command_line.h"
 #include "cli/planning_options.h"
+#include "cost/money.h"
 #include "launch/summary.h"
 #include "plan/plan_json.h"
 #include "simulator/simulator.h"
@@ -77,16 +78,25 @@ int check_plan(const CheckOptions& options) {
   return 0;
 }
 
-nlohmann::json to_json(const Timeline& timeline, double all_fast_seconds) {
+// What the fast limit and what lives in the slow tiers cost.
+double dollars_of(const Checked& checked, const Timeline& timeline) {
+  auto bytes = timeline.peak_bytes;
+  bytes[0] = checked.plan.fast_bytes;
+  return memory_dollars(checked.setting.machine, bytes);
+}
+
+nlohmann::json to_json(const Checked& checked, const Timeline& timeline) {
+  const double all_fast_seconds = checked.setting.costs.all_fast_seconds();
   return {{"performance", all_fast_seconds / timeline.step_seconds},
           {"step_seconds", timeline.step_seconds},
           {"all_fast_seconds", all_fast_seconds},
           {"kernel_seconds", timeline.kernel_seconds},
           {"copy_seconds", timeline.copy_seconds},
           {"stall_seconds", timeline.stall_seconds},
-          {"fast_peak_bytes", timeline.fast_peak_bytes},
+          {"fast_peak_bytes", timeline.peak_bytes[0]},
           {"bytes_in", timeline.bytes_in},
           {"bytes_out", timeline.bytes_out},
+          {"memory_dollars", dollars_of(checked, timeline)},
           {"kind", "simulated"}};
 }
 
@@ -97,7 +107,7 @@ int simulate_plan(const CheckOptions& options) {
   const Timeline timeline = simulate(setting.graph, setting.machine, setting.costs, plan);
   const double fast = setting.costs.all_fast_seconds();
   if (options.json) {
-    fmt::print("{}\n", to_json(timeline, fast).dump(2));
+    fmt::print("{}\n", to_json(*checked, timeline).dump(2));
     return 0;
   }
   fmt::print("step: {} on {} (simulated), performance {:.3f}\n", format_seconds(timeline.step_seconds),
@@ -105,7 +115,8 @@ int simulate_plan(const CheckOptions& options) {
   fmt::print("kernels: {}, everything fast: {}\n", format_seconds(timeline.kernel_seconds), format_seconds(fast));
   fmt::print("copies: {} ({} in, {} out); kernels stood still for {}\n", format_seconds(timeline.copy_seconds),
              format_bytes(timeline.bytes_in), format_bytes(timeline.bytes_out), format_seconds(timeline.stall_seconds));
-  fmt::print("fast memory: {} limit, {} peak\n", format_bytes(plan.fast_bytes), format_bytes(timeline.fast_peak_bytes));
+  fmt::print("fast memory: {} limit, {} peak; the limit and the slow peak cost ${:.2f}\n",
+             format_bytes(plan.fast_bytes), format_bytes(timeline.peak_bytes[0]), dollars_of(*checked, timeline));
   return 0;
 }
 

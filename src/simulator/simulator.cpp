@@ -18,6 +18,7 @@ class Simulator {
         queue_free_(machine.copies.size(), 0.0) {
     timeline_.kernels.resize(graph.kernels.size());
     timeline_.moves.resize(plan.moves.size());
+    timeline_.occupancy.reserve(graph.kernels.size() * tiers_);
     due_.resize(graph.kernels.size() + 1);
     for (std::size_t m = 0; m < plan.moves.size(); ++m) due_[plan.moves[m].deadline].push_back(m);
     for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
@@ -29,7 +30,7 @@ class Simulator {
     births_.resize(graph.kernels.size() + 1);
     for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
       if (graph.tensors[t].alive_at_start) {
-        add_fast(at(t, 0));
+        enter(t);
       } else {
         births_[graph.tensors[t].first_kernel].push_back(t);
       }
@@ -40,13 +41,13 @@ class Simulator {
   Timeline run() {
     const auto kernels = static_cast<std::uint32_t>(graph_.kernels.size());
     for (std::uint32_t boundary = 0; boundary <= kernels; ++boundary) {
-      for (const TensorIndex t : deaths_[boundary]) fast_used_ -= at(t, 0);
+      for (const TensorIndex t : deaths_[boundary]) leave(t);
       const double before = now_;
       wait_for_due(boundary);
       start_moves(boundary);
       timeline_.stall_seconds += now_ - before;
       if (boundary == kernels) break;
-      for (const TensorIndex t : births_[boundary]) add_fast(at(t, 0));
+      for (const TensorIndex t : births_[boundary]) enter(t);
       run_kernel(boundary);
     }
     timeline_.step_seconds = now_;
@@ -56,9 +57,15 @@ class Simulator {
  private:
   std::uint64_t& at(TensorIndex t, TierIndex tier) { return where_[t * tiers_ + tier]; }
 
-  void add_fast(std::uint64_t bytes) {
-    fast_used_ += bytes;
-    timeline_.fast_peak_bytes = std::max(timeline_.fast_peak_bytes, fast_used_);
+  void add(TierIndex tier, std::uint64_t bytes) {
+    used_[tier] += bytes;
+    timeline_.peak_bytes[tier] = std::max(timeline_.peak_bytes[tier], used_[tier]);
+  }
+  void enter(TensorIndex t) {
+    for (TierIndex tier = 0; tier < tiers_; ++tier) add(tier, at(t, tier));
+  }
+  void leave(TensorIndex t) {
+    for (TierIndex tier = 0; tier < tiers_; ++tier) used_[tier] -= at(t, tier);
   }
 
   void wait_for_due(std::uint32_t boundary) {
@@ -81,7 +88,7 @@ class Simulator {
       if (!move.drop) queue_free_[path] = span.end;
       if (!move.drop && move.to == 0) timeline_.bytes_in += move.bytes();
       if (!move.drop && move.from == 0) timeline_.bytes_out += move.bytes();
-      if (move.to == 0) add_fast(move.bytes());
+      add(move.to, move.bytes());
       if (at_once) {
         now_ = std::max(now_, span.end);
         arrive(move);
@@ -94,7 +101,7 @@ class Simulator {
   void arrive(const Move& move) {
     at(move.tensor, move.from) -= move.bytes();
     at(move.tensor, move.to) += move.bytes();
-    if (move.from == 0) fast_used_ -= move.bytes();
+    used_[move.from] -= move.bytes();
   }
 
   void finish_until(double time) {
@@ -107,6 +114,7 @@ class Simulator {
 
   void run_kernel(std::uint32_t k) {
     finish_until(now_);
+    timeline_.occupancy.insert(timeline_.occupancy.end(), used_.begin(), used_.begin() + tiers_);
     const KernelCost& kernel = costs_.kernels[k];
     double extra = 0.0;
     for (const AccessCost& access : costs_.of(kernel)) {
@@ -143,7 +151,7 @@ class Simulator {
   std::vector<std::size_t> running_;
   std::size_t next_ = 0;
   double now_ = 0.0;
-  std::uint64_t fast_used_ = 0;
+  std::array<std::uint64_t, kMostTiers> used_{};
   Timeline timeline_;
 };
 

@@ -21,9 +21,11 @@ struct Timeline {
   double kernel_seconds = 0.0;                // of all kernels, where the plan has its tensors
   double copy_seconds = 0.0;                  // of all copies, whether kernels ran beside them or not
   double stall_seconds = 0.0;                 // kernels stood still for copies
-  std::uint64_t fast_peak_bytes = 0;          // bytes on the way count in both tiers
   std::uint64_t bytes_in = 0, bytes_out = 0;  // copied to and from the fast tier
-  std::vector<Span> kernels;                  // by kernel
+  // Bytes that live in each tier or are on the way to or from it; what stays behind as a copy is not counted.
+  std::array<std::uint64_t, kMostTiers> peak_bytes{};
+  std::vector<std::uint64_t> occupancy;  // during kernel k in tier t: [k * tiers + t]
+  std::vector<Span> kernels;             // by kernel
   std::vector<Span> moves;                    // by move of the plan; a drop takes no time
 };
 
