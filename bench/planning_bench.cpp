@@ -14,6 +14,7 @@
 #include "machine/machine_json.h"
 #include "optimizer/policy.h"
 #include "simulator/simulator.h"
+#include "simulator/two_level_memory.h"
 #include "simulator/verifier.h"
 
 namespace {
@@ -90,6 +91,16 @@ void BM_Simulate(benchmark::State& state) {
   state.counters["moves"] = static_cast<double>(plan.moves.size());
 }
 
+void BM_TwoLevelMemory(benchmark::State& state) {
+  const Setting& s = setting(state.range(0));
+  TwoLevelMemory result;
+  for (auto _ : state) {
+    result = must(simulate_two_level_memory(s.graph, s.machine, s.costs, s.problem.fast_bytes));
+  }
+  finish(state);
+  state.counters["steps"] = result.steps;
+}
+
 void sizes(benchmark::internal::Benchmark* bench) {
   bench->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
 }
@@ -102,6 +113,7 @@ BENCHMARK(BM_Verify<plan_first_touch>)->Apply(sizes);
 BENCHMARK(BM_Verify<plan_belady>)->Apply(sizes);
 BENCHMARK(BM_Simulate<plan_first_touch>)->Apply(sizes);
 BENCHMARK(BM_Simulate<plan_belady>)->Apply(sizes);
+BENCHMARK(BM_TwoLevelMemory)->Apply(sizes);
 
 }  // namespace
 

@@ -11,7 +11,7 @@
 #include <mutex>
 
 #include "allocator/micro_slabs.h"
-#include "allocator/range_heap.h"
+#include "base/range_heap.h"
 #include "memory/lazy_array.h"
 #include "memory/pager.h"
 

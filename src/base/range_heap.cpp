@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "allocator/range_heap.h"
+#include "base/range_heap.h"
 
 namespace deeptm {
 

@@ -9,8 +9,8 @@
 
 namespace deeptm {
 
-// Page ranges of a part of the arena: best fit, lowest address among equals, neighbours merged at once. It keeps its
-// books outside the arena, because a touch of the arena could wait for the slow tier. O(log n) in free ranges.
+// Page ranges of a part of an address space: best fit, lowest address among equals, neighbours merged at once. It keeps
+// its books outside of it, because a touch of the arena could wait for the slow tier. O(log n) in free ranges.
 // Not synchronised.
 class RangeHeap {
  public:
