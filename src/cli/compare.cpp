@@ -11,6 +11,7 @@
 #include "cli/command_line.h"
 #include "cli/comparison.h"
 #include "cli/output.h"
+#include "machine/machine_json.h"
 
 namespace deeptm::cli {
 namespace {
@@ -22,20 +23,29 @@ struct Options {
   unsigned jobs = 0;
 };
 
-// "all": those that the mode allows.
-Result<std::vector<Policy>> chosen(const std::vector<std::string>& names, CopyMode mode) {
-  std::vector<Policy> found;
+constexpr std::string_view kCache = "2lm";
+
+// None stands for the hardware cache. "all": those that the mode allows; the cache is there when it can be.
+using Contestants = std::vector<std::optional<Policy>>;
+
+Result<Contestants> chosen(const std::vector<std::string>& names, CopyMode mode, bool cache_works) {
+  Contestants found;
   for (const std::string& name : names) {
+    if (name == kCache) {
+      found.emplace_back();
+      continue;
+    }
     if (name == "all") {
       for (const Policy& policy : policies()) {
-        if (works_in(policy, mode)) found.push_back(policy);
+        if (works_in(policy, mode)) found.emplace_back(policy);
       }
+      if (cache_works) found.emplace_back();
       continue;
     }
     const auto policy = find_policy(name);
     if (!policy) return tl::unexpected(policy.error());
     if (auto works = works_in(*policy, mode); !works) return tl::unexpected(works.error());
-    found.push_back(*policy);
+    found.emplace_back(*policy);
   }
   return found;
 }
@@ -45,7 +55,7 @@ std::string short_name(const std::string& file) {
   return name.substr(0, name.find('.'));
 }
 
-Result<std::vector<Cell>> cells_of(const Options& options, const std::vector<Policy>& policies) {
+Result<std::vector<Cell>> cells_of(const Options& options, const Contestants& contestants) {
   std::vector<Cell> cells;
   const CopyMode mode = options.planning.copy_mode();
   for (const std::string& file : options.graphs) {
@@ -62,8 +72,8 @@ Result<std::vector<Cell>> cells_of(const Options& options, const std::vector<Pol
       row.mode = options.planning.mode;
       row.batch = setting->graph.origin.batch;
       row.fast_bytes = fast_bytes_of(*limit, setting->graph);
-      for (const Policy& policy : policies) {
-        row.policy = policy.full_name();
+      for (const auto& policy : contestants) {
+        row.policy = policy ? policy->full_name() : kCache;
         cells.push_back({setting, policy, mode, row});
       }
     }
@@ -81,7 +91,9 @@ Result<void> write_results(const Options& options, const std::vector<Row>& rows)
 }
 
 int run(const Options& options) {
-  const auto policies = chosen(options.policies, options.planning.copy_mode());
+  const auto machine = find_machine(options.planning.machine);
+  if (!machine) return refuse(machine.error().message);
+  const auto policies = chosen(options.policies, options.planning.copy_mode(), machine->tiers[1].byte_addressable);
   if (!policies) return refuse("compare: " + policies.error().message);
   for (const std::string& file : {options.json, options.csv}) {
     if (auto works = check_output(file); !works) return refuse("compare: " + works.error().message);
@@ -118,7 +130,8 @@ Subcommand add_compare(CLI::App& app) {
   sub->add_option("graphs", options->graphs, "step graphs (deeptm record)")->required();
   options->planning.add_to(*sub);
   sub->add_option("--fast", options->fast, "fast limits, separated by commas")->delimiter(',')->capture_default_str();
-  sub->add_option("--policy", options->policies, "all, or policies separated by commas; " + policy_help())
+  sub->add_option("--policy", options->policies,
+                  "all, or policies separated by commas; 2lm: a hardware cache. " + policy_help())
       ->delimiter(',')
       ->capture_default_str();
   sub->add_option("--json", options->json, "write the rows to this file, too");

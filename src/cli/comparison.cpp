@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -15,6 +16,7 @@
 #include "cost/money.h"
 #include "optimizer/bound.h"
 #include "simulator/simulator.h"
+#include "simulator/two_level_memory.h"
 #include "simulator/verifier.h"
 
 namespace deeptm::cli {
@@ -88,7 +90,27 @@ std::filesystem::path Comparison::cached(std::uint64_t hash) const {
   return options_.cache / fmt::format("{:016x}-{:016x}.json", hash, program_);
 }
 
+// The hardware cache: nothing is planned, so there is nothing to verify.
+Row Comparison::simulate_cache(const Cell& cell) const {
+  Row row = cell.row;
+  row.has_plan = false;
+  const Setting& setting = *cell.setting;
+  const auto done = simulate_two_level_memory(setting.graph, setting.machine, setting.costs, row.fast_bytes);
+  if (!done) {
+    row.error = done.error().message;
+    return row;
+  }
+  row.planner = fmt::format("hits={} misses={} steps={}", done->hits, done->misses, done->steps);
+  row.step_seconds = done->step_seconds;
+  row.performance = setting.costs.all_fast_seconds() / row.step_seconds;
+  // A cache's contents are in the slow tier, too.
+  const std::array<std::uint64_t, 2> bytes = {row.fast_bytes, live_peak_bytes(setting.graph)};
+  row.memory_dollars = memory_dollars(setting.machine, bytes);
+  return row;
+}
+
 Row Comparison::compute(const Cell& cell, const Problem& problem) const {
+  if (!cell.policy) return simulate_cache(cell);
   Row row = cell.row;
   const Setting& setting = *cell.setting;
   const auto start = std::chrono::steady_clock::now();

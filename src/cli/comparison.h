@@ -50,6 +50,7 @@ class Comparison {
   void show_progress() const;
   Row evaluate(const Cell& cell, unsigned worker);
   Row compute(const Cell& cell, const Problem& problem) const;
+  Row simulate_cache(const Cell& cell) const;
   std::optional<Row> from_cache(const Cell& cell) const;
   Bounded compute_bound(const Cell& cell) const;
   std::filesystem::path cached(std::uint64_t hash) const;

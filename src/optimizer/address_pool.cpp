@@ -3,56 +3,14 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <set>
+
+#include "base/range_heap.h"
 
 namespace deeptm {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
-
-class Gaps {
- public:
-  std::uint64_t take(std::uint64_t bytes) {
-    const auto best = by_size_.lower_bound({bytes, 0});
-    const auto [size, at] = *best;
-    erase(at, size);
-    if (size > bytes) insert(at + bytes, size - bytes);
-    return at;
-  }
-
-  void give(std::uint64_t at, std::uint64_t bytes) {
-    auto after = by_address_.lower_bound(at);
-    if (after != by_address_.end() && after->first == at + bytes) {
-      bytes += after->second;
-      erase(after->first, after->second);
-      after = by_address_.lower_bound(at);
-    }
-    if (after != by_address_.begin()) {
-      const auto [begin, size] = *std::prev(after);
-      if (begin + size == at) {
-        erase(begin, size);
-        at = begin;
-        bytes += size;
-      }
-    }
-    insert(at, bytes);
-  }
-
- private:
-  void insert(std::uint64_t at, std::uint64_t size) {
-    by_address_[at] = size;
-    by_size_.insert({size, at});
-  }
-  void erase(std::uint64_t at, std::uint64_t size) {
-    by_address_.erase(at);
-    by_size_.erase({size, at});
-  }
-
-  // The last gap has no end.
-  std::map<std::uint64_t, std::uint64_t> by_address_{{0, std::numeric_limits<std::uint64_t>::max() / 2}};
-  std::set<std::pair<std::uint64_t, std::uint64_t>> by_size_{{std::numeric_limits<std::uint64_t>::max() / 2, 0}};
-};
 
 class Pool {
  public:
@@ -84,7 +42,7 @@ class Pool {
         if (plan_.moves[next_].to == 0) enter(plan_.moves[next_].tensor);
       }
       for (const TensorIndex t : born_[k]) birth(t);
-      use_.by_kernel[k] = ends_.empty() ? 0 : *ends_.rbegin();
+      use_.by_kernel[k] = ends_.empty() ? 0 : *ends_.rbegin() * kPage;
       use_.bytes = std::max(use_.bytes, use_.by_kernel[k]);
     }
     return std::move(use_);
@@ -93,31 +51,31 @@ class Pool {
  private:
   static constexpr std::uint64_t kNowhere = std::numeric_limits<std::uint64_t>::max();
 
-  std::uint64_t bytes(TensorIndex t) const { return (graph_.tensors[t].bytes + kPage - 1) / kPage * kPage; }
+  std::uint64_t pages(TensorIndex t) const { return (graph_.tensors[t].bytes + kPage - 1) / kPage; }
 
   void birth(TensorIndex t) {
     if (plan_.births[t].fast_bytes != 0) enter(t);
   }
   void enter(TensorIndex t) {
-    at_[t] = gaps_.take(bytes(t));
-    ends_.insert(at_[t] + bytes(t));
+    at_[t] = *space_.allocate(pages(t));  // has no end
+    ends_.insert(at_[t] + pages(t));
   }
   void leave(TensorIndex t) {
     if (at_[t] == kNowhere) return;
-    gaps_.give(at_[t], bytes(t));
-    ends_.erase(at_[t] + bytes(t));
+    space_.release(at_[t], pages(t));
+    ends_.erase(ends_.find(at_[t] + pages(t)));
     at_[t] = kNowhere;
   }
 
   const StepGraph& graph_;
   const Plan& plan_;
-  std::vector<std::uint64_t> at_;  // by tensor
+  std::vector<std::uint64_t> at_;  // by tensor: its first page
   std::set<std::uint64_t> ends_;   // of those that are there
   std::vector<TensorIndex> there_;
   std::vector<std::vector<TensorIndex>> born_, dead_;
   std::vector<std::vector<std::size_t>> due_;  // by deadline: moves out
   std::size_t next_ = 0;
-  Gaps gaps_;
+  RangeHeap space_{0, std::uint64_t{1} << 50};
   PoolUse use_;
 };
 
