@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // deeptm plan, verify, simulate: one plan made, checked, priced.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <memory>
 
@@ -37,7 +38,12 @@ int make_plan(const PlanOptions& options) {
   }
   const auto setting = load_setting(options.graph, options.planning);
   if (!setting) return refuse(setting.error().message);
-  const auto plan = policy->plan(setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode()));
+  Problem problem = setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode());
+  if (::isatty(STDERR_FILENO) != 0) {
+    problem.progress = [](std::string_view how_far) { fmt::print(stderr, "\r\033[K{}", how_far); };
+  }
+  const auto plan = policy->plan(problem);
+  if (problem.progress) fmt::print(stderr, "\r\033[K");
   if (!plan) return refuse(fmt::format("plan: {}", plan.error().message), kFailed);
   if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
     return refuse(fmt::format("plan: {} {}: {}", policy->full_name(), complaint(*fault), fault->text), kFailed);

@@ -82,6 +82,7 @@ class AutoTm {
   Result<Plan> solve(const std::vector<std::uint64_t>& limits) {
     const auto program = AutoTmProgram::build(problem_, options_, limits);
     if (!program) return tl::unexpected(program.error());
+    if (problem_.progress) problem_.progress(fmt::format("integer program of {} columns", program->columns()));
     LinearProgram::Limits stop = stop_at();
     if (options_.moves == AutoTmMoves::kBesideKernels) {
       // Far larger than the synchronous program, which gives it a plan to start from.
