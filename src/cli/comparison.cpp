@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <new>
 #include <thread>
 
 #include "base/files.h"
@@ -33,7 +34,9 @@ std::uint64_t config_hash(const Cell& cell, std::string_view what) {
   Fnv hash;
   const Setting& setting = *cell.setting;
   hash.add(fingerprint(setting.graph));
+  for (const Kernel& kernel : setting.graph.kernels) hash.add(kernel.name);  // layers are found by them
   hash.add(setting.machine.name);
+  hash.add(std::uint64_t{setting.costs.overlaps_memory});
   for (const KernelCost& kernel : setting.costs.kernels) {
     hash.add(kernel.compute_seconds);
     hash.add(kernel.fast_seconds);
@@ -159,7 +162,12 @@ Row Comparison::evaluate(const Cell& cell, unsigned worker) {
       status_[worker] = fmt::format("{} {} {}: {}", cell.row.graph, cell.row.fast, cell.row.policy, how_far);
     };
   }
-  Row row = compute(cell, problem);
+  Row row = cell.row;
+  try {
+    row = compute(cell, problem);
+  } catch (const std::bad_alloc&) {
+    row.error = "planning takes more memory than there is";
+  }
   if (!options_.cache.empty() && row.error.empty()) {
     (void)write_json(cached(config_hash(cell, cell.row.policy)), to_json(row));
   }
