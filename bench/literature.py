@@ -76,15 +76,17 @@ def geometric_mean(values):
 
 
 def autotm():
-    published = "autotm-sync+addresses+rounded"
-    ours = compare(AUTOTM, SHARES, ("autotm-sync", published, "first-touch"))
-    for policy in ("autotm-sync", published):
+    ours = compare(AUTOTM, SHARES, ("autotm-sync", "autotm-sync+rounded", "first-touch"))
+    # Solving again for addresses takes the larger models to its limit of 600 s.
+    ours |= compare(("vgg19",), SHARES, ("autotm-sync+addresses+rounded",))
+    for policy in ("autotm-sync", "autotm-sync+rounded", "autotm-sync+addresses+rounded"):
         table = Table(f"AutoTM, synchronous, {policy} (optane; published: AutoTM's machine, nGraph)")
         for model, values in AUTOTM.items():
             for share, value in zip(SHARES, values, strict=True):
-                table.add(f"{model} {share}", ours[model, share, policy], value)
+                if (model, share, policy) in ours:
+                    table.add(f"{model} {share}", ours[model, share, policy], value)
         for i, share in enumerate(SHARES):
-            mine = [ours[model, share, policy] for model in AUTOTM]
+            mine = [ours.get((model, share, policy)) for model in AUTOTM]
             if None not in mine:
                 theirs = geometric_mean([values[i] for values in AUTOTM.values()])
                 table.add(f"geometric mean {share}", geometric_mean(mine), theirs)

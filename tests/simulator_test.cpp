@@ -167,6 +167,32 @@ TEST(Simulator, BytesOnTheWayCountTwice) {
   EXPECT_EQ(run(s, plan).peak_bytes[0], 200u);
 }
 
+TEST(Simulator, CopiesGoOnIntoTheNextStep) {
+  // W (100) is read at 0 and dropped after it, when A takes its room for kernel 1; W comes back from boundary 2 on, 2 s
+  // beside kernel 2 (1 s) and the next step's kernel 0 (3 s), and has to be there before its kernel 1.
+  const TinySetting s{TinyStep({3, 1, 1}).weights(100).tensor(100, 1, 1).reads(1, 0).reads(1, 1).graph()};
+  Plan plan = all_fast(s, 200, CopyMode::kAsync);
+  plan.births[0].fast_bytes = 0;
+  plan.moves = {{0, 0, 1, true, 2, 2, 0, 100}, {0, 1, 0, false, 2, 4, 0, 100}};
+  const Timeline timeline = run(s, plan);
+  EXPECT_EQ(timeline.step_seconds, 3 + 2 + 1.0);  // kernel 1 passes over 200 bytes
+  EXPECT_EQ(timeline.stall_seconds, 0.0);
+  EXPECT_EQ(timeline.moves[1].start, 5.0);
+  EXPECT_EQ(timeline.moves[1].end, 7.0);
+}
+
+TEST(Simulator, NextStepWaitsForWhatWasCarriedOver) {
+  // As above with a kernel 0 of 0.25 s: of 2 s of copying 1 s is beside kernel 2, 0.25 s beside kernel 0, 0.75 s are
+  // waited for.
+  const TinySetting s{TinyStep({0.25, 1, 1}).weights(100).tensor(100, 1, 1).reads(1, 0).reads(1, 1).graph()};
+  Plan plan = all_fast(s, 200, CopyMode::kAsync);
+  plan.births[0].fast_bytes = 0;
+  plan.moves = {{0, 0, 1, true, 2, 2, 0, 100}, {0, 1, 0, false, 2, 4, 0, 100}};
+  const Timeline timeline = run(s, plan);
+  EXPECT_EQ(timeline.step_seconds, 0.25 + 0.75 + 2 + 1.0);
+  EXPECT_EQ(timeline.stall_seconds, 0.75);
+}
+
 TEST(Simulator, OccupancyOfEveryTierAtEveryKernel) {
   // A (100) is born fast, leaves after kernel 0 and comes back before kernel 2; B (100) is slow in kernels 0 and 1.
   const TinySetting s{testing::two_tensors().graph()};

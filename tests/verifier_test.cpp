@@ -188,5 +188,55 @@ TEST_F(VerifierTest, WhatATensorBecomesIsWhereItWas) {
   EXPECT_EQ(fault(), FaultKind::kNotSteady);
 }
 
+// W (100) is dropped at 2 and comes back from there on, until the next step's kernel 1.
+Plan carried_over(const TinySetting& s) {
+  Plan plan = plan_for(s.problem(200, CopyMode::kAsync), "test");
+  plan.births = {{0, 1}, {100, 1}};
+  plan.moves = {{0, 0, 1, true, 2, 2, 0, 100}, {0, 1, 0, false, 2, 4, 0, 100}};
+  return plan;
+}
+
+TinySetting carrying_step() {
+  return {TinyStep({1, 1, 1}).weights(100).tensor(100, 1, 1).reads(1, 0).writes(1, 1).graph()};
+}
+
+TEST(Verifier, MovesMayEndInTheNextStep) {
+  const TinySetting s = carrying_step();
+  EXPECT_EQ(verify(s.graph, s.machine, carried_over(s)), std::nullopt);
+}
+
+TEST(Verifier, CarriedBytesTakeRoomInBothSteps) {
+  // At the next step's start W is on its way: 100 bytes. With 99 it is over the limit there.
+  const TinySetting s = carrying_step();
+  Plan plan = carried_over(s);
+  plan.births[1].fast_bytes = 0;
+  plan.fast_bytes = 99;
+  EXPECT_EQ(verify(s.graph, s.machine, plan)->kind, FaultKind::kOverLimit);
+}
+
+TEST(Verifier, OnlyWhatLivesOnIsCarriedOver) {
+  const TinySetting s = carrying_step();
+  Plan plan = carried_over(s);
+  plan.births[1].fast_bytes = 0;
+  plan.moves.insert(plan.moves.begin(), {1, 1, 0, false, 1, 5, 0, 100});
+  EXPECT_EQ(verify(s.graph, s.machine, plan)->kind, FaultKind::kMoveWindow);
+  plan.moves[0] = {0, 1, 0, false, 1, 5, 0, 100};  // more than a step
+  EXPECT_EQ(verify(s.graph, s.machine, plan)->kind, FaultKind::kMoveWindow);
+}
+
+TEST(Verifier, CarriedMoveNeedsItsBytesAtTheNextStart) {
+  // The step starts with W fast, and then something of it is said to be on its way in.
+  const TinySetting s = carrying_step();
+  Plan plan = carried_over(s);
+  plan.births[0].fast_bytes = 100;
+  EXPECT_EQ(verify(s.graph, s.machine, plan)->kind, FaultKind::kNotSteady);
+}
+
+TEST(Verifier, CarriedBytesAreNotWritten) {
+  TinySetting s = carrying_step();
+  s.graph.accesses[0] = {0, 0, 0, 1, false};
+  EXPECT_EQ(verify(s.graph, s.machine, carried_over(s))->kind, FaultKind::kWriteInFlight);
+}
+
 }  // namespace
 }  // namespace deeptm

@@ -22,7 +22,8 @@ using Clock = std::chrono::steady_clock;
 
 class AutoTm {
  public:
-  AutoTm(const Problem& problem, const AutoTmOptions& options) : problem_(problem), options_(options) {}
+  AutoTm(const Problem& problem, const AutoTmOptions& options, double most_seconds)
+      : problem_(problem), options_(options), most_seconds_(most_seconds) {}
 
   Result<Plan> plan() { return with_margin(everywhere()); }
 
@@ -112,16 +113,17 @@ class AutoTm {
 
   const Problem& problem_;
   AutoTmOptions options_;
+  double most_seconds_;
   Clock::time_point start_ = Clock::now();
 };
 
 Result<Plan> plan_autotm(const Problem& problem, AutoTmMoves moves, const PolicyOptions& options) {
   const AutoTmOptions chosen{
       .moves = moves, .weights_move = options.contains("weights"), .rounded = options.contains("rounded")};
-  if (!options.contains("addresses")) return AutoTm(problem, chosen).plan();
+  if (!options.contains("addresses")) return AutoTm(problem, chosen, kMostSeconds).plan();
   // The paper's factor and its code's: the better one.
-  auto paper = AutoTm(problem, chosen).with_addresses(false);
-  auto code = AutoTm(problem, chosen).with_addresses(true);
+  auto paper = AutoTm(problem, chosen, kMostSeconds / 2).with_addresses(false);
+  auto code = AutoTm(problem, chosen, kMostSeconds / 2).with_addresses(true);
   if (!paper || !code) return paper ? paper : code;
   const auto seconds = [&](const Plan& plan) {
     return simulate(problem.graph, problem.machine, problem.costs, plan).step_seconds;

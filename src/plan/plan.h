@@ -30,7 +30,8 @@ enum class CopyMode : std::uint8_t {
 std::string_view to_string(CopyMode mode);
 
 // Bytes [begin, end) of a tensor go from one tier to another. They may start when the kernels before boundary `start`
-// have ended, and must be there before kernel `deadline` starts (at the latest before the step's end).
+// have ended, and must be there before kernel `deadline` starts; deadlines past the step's end are in the next step,
+// for what lives on: that of the number of kernels + 2 is before its kernel 2.
 struct Move {
   TensorIndex tensor = 0;
   TierIndex from = 0, to = 0;

@@ -2,13 +2,22 @@
 #include "simulator/simulator.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace deeptm {
 namespace {
 
+// A move that ends in the step behind its own: seconds of that step until then, at least 0.
+struct Carried {
+  std::size_t move;
+  double end;
+  bool operator==(const Carried&) const = default;
+};
+
 class Simulator {
  public:
-  Simulator(const StepGraph& graph, const Machine& machine, const StepCosts& costs, const Plan& plan)
+  Simulator(const StepGraph& graph, const Machine& machine, const StepCosts& costs, const Plan& plan,
+            const std::vector<Carried>& carried)
       : graph_(graph),
         machine_(machine),
         costs_(costs),
@@ -20,7 +29,10 @@ class Simulator {
     timeline_.moves.resize(plan.moves.size());
     timeline_.occupancy.reserve(graph.kernels.size() * tiers_);
     due_.resize(graph.kernels.size() + 1);
-    for (std::size_t m = 0; m < plan.moves.size(); ++m) due_[plan.moves[m].deadline].push_back(m);
+    for (std::size_t m = 0; m < plan.moves.size(); ++m) {
+      if (!crosses(plan.moves[m])) due_[plan.moves[m].deadline].push_back(m);
+    }
+    carry_in(carried);
     for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
       if (graph.tensors[t].foreign) continue;
       at(t, 0) = plan.births[t].fast_bytes;
@@ -54,7 +66,43 @@ class Simulator {
     return std::move(timeline_);
   }
 
+  // What the next step starts with; of the timeline that run() gave.
+  static std::vector<Carried> carried_out(const StepGraph& graph, const Plan& plan, const Timeline& timeline) {
+    std::vector<Carried> carried;
+    for (std::size_t m = 0; m < plan.moves.size(); ++m) {
+      if (plan.moves[m].deadline <= graph.kernels.size()) continue;
+      carried.push_back({m, std::max(0.0, timeline.moves[m].end - timeline.step_seconds)});
+    }
+    return carried;
+  }
+
  private:
+  struct Running {
+    std::size_t move;
+    TensorIndex tensor;
+    double end;
+  };
+
+  bool crosses(const Move& move) const { return move.deadline > graph_.kernels.size(); }
+  std::size_t path_of(const Move& move) const {
+    return static_cast<std::size_t>(machine_.path(move.from, move.to) - machine_.copies.data());
+  }
+
+  void carry_in(const std::vector<Carried>& carried) {
+    carried_due_.resize(graph_.kernels.size() + 1);
+    if (carried.empty()) return;
+    const auto next = next_selves(graph_);
+    for (const Carried& c : carried) {
+      const Move& move = plan_.moves[c.move];
+      add(move.to, move.bytes());
+      running_.push_back({c.move, *next[move.tensor], c.end});
+      double& due = carried_due_[move.deadline - graph_.kernels.size()];
+      due = std::max(due, c.end);
+      double& free = queue_free_[path_of(move)];
+      free = std::max(free, c.end);
+    }
+  }
+
   std::uint64_t& at(TensorIndex t, TierIndex tier) { return where_[t * tiers_ + tier]; }
 
   void add(TierIndex tier, std::uint64_t bytes) {
@@ -69,6 +117,7 @@ class Simulator {
   }
 
   void wait_for_due(std::uint32_t boundary) {
+    now_ = std::max(now_, carried_due_[boundary]);
     for (const std::size_t m : due_[boundary]) {
       if (plan_.moves[m].start < boundary) now_ = std::max(now_, timeline_.moves[m].end);
     }
@@ -78,7 +127,7 @@ class Simulator {
   void start_moves(std::uint32_t boundary) {
     for (; next_ < plan_.moves.size() && plan_.moves[next_].start == boundary; ++next_) {
       const Move& move = plan_.moves[next_];
-      const auto path = static_cast<std::size_t>(machine_.path(move.from, move.to) - machine_.copies.data());
+      const std::size_t path = path_of(move);
       const double seconds = move.drop ? 0.0 : copy_seconds(machine_.copies[path], move.bytes(), move.bytes());
       const bool at_once = move.deadline == boundary;
       Span& span = timeline_.moves[next_];
@@ -91,23 +140,23 @@ class Simulator {
       add(move.to, move.bytes());
       if (at_once) {
         now_ = std::max(now_, span.end);
-        arrive(move);
+        arrive(move, move.tensor);
       } else {
-        running_.push_back(next_);
+        running_.push_back({next_, move.tensor, span.end});
       }
     }
   }
 
-  void arrive(const Move& move) {
-    at(move.tensor, move.from) -= move.bytes();
-    at(move.tensor, move.to) += move.bytes();
+  void arrive(const Move& move, TensorIndex tensor) {
+    at(tensor, move.from) -= move.bytes();
+    at(tensor, move.to) += move.bytes();
     used_[move.from] -= move.bytes();
   }
 
   void finish_until(double time) {
-    std::erase_if(running_, [&](std::size_t m) {
-      if (timeline_.moves[m].end > time) return false;
-      arrive(plan_.moves[m]);
+    std::erase_if(running_, [&](const Running& running) {
+      if (running.end > time) return false;
+      arrive(plan_.moves[running.move], running.tensor);
       return true;
     });
   }
@@ -148,7 +197,8 @@ class Simulator {
   std::vector<double> queue_free_;    // by copy path: when its last copy ends
   std::vector<std::vector<std::size_t>> due_;
   std::vector<std::vector<TensorIndex>> births_, deaths_;
-  std::vector<std::size_t> running_;
+  std::vector<double> carried_due_;  // by boundary: when what the last step carried over is there
+  std::vector<Running> running_;
   std::size_t next_ = 0;
   double now_ = 0.0;
   std::array<std::uint64_t, kMostTiers> used_{};
@@ -158,7 +208,14 @@ class Simulator {
 }  // namespace
 
 Timeline simulate(const StepGraph& graph, const Machine& machine, const StepCosts& costs, const Plan& plan) {
-  return Simulator(graph, machine, costs, plan).run();
+  constexpr int kMostSteps = 32;
+  Timeline timeline = Simulator(graph, machine, costs, plan, {}).run();
+  std::vector<Carried> carried = Simulator::carried_out(graph, plan, timeline), before;
+  for (int step = 1; step < kMostSteps && carried != before; ++step) {
+    timeline = Simulator(graph, machine, costs, plan, carried).run();
+    before = std::exchange(carried, Simulator::carried_out(graph, plan, timeline));
+  }
+  return timeline;
 }
 
 }  // namespace deeptm

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What would happen if a plan were carried out: discrete events, one step. Kernels run in order; copies run between
+// What would happen if a plan were carried out: discrete events, one step of many. Kernels run in order; copies run between
 // them (synchronous), or beside them in one queue for each pair of tiers (asynchronous).
 #pragma once
 
@@ -29,7 +29,8 @@ struct Timeline {
   std::vector<Span> moves;                    // by move of the plan; a drop takes no time
 };
 
-// For a plan that verify() finds right. Steady by itself, because every move ends within its step. O(accesses + moves).
+// For a plan that verify() finds right. Steps that copies are carried over are repeated until they take equally long.
+// O(accesses + moves) a step.
 Timeline simulate(const StepGraph& graph, const Machine& machine, const StepCosts& costs, const Plan& plan);
 
 }  // namespace deeptm

@@ -24,13 +24,13 @@ struct Piece {
 class Verifier {
  public:
   Verifier(const StepGraph& graph, const Machine& machine, const Plan& plan)
-      : graph_(graph), machine_(machine), plan_(plan), pieces_(graph.tensors.size()) {}
+      : graph_(graph), machine_(machine), plan_(plan), next_of_(next_selves(graph)), pieces_(graph.tensors.size()) {}
 
   std::optional<Fault> run() {
     if (!check_births() || !check_moves()) return fault_;
     index_tensors();
     const auto kernels = static_cast<std::uint32_t>(graph_.kernels.size());
-    if (!born(there_)) return fault_;
+    if (!born(there_) || !carry_in()) return fault_;
     for (boundary_ = 0; boundary_ <= kernels; ++boundary_) {
       if (boundary_ > 0 && !die(boundary_ - 1)) return fault_;
       if (!arrive() || !depart()) return fault_;
@@ -85,8 +85,9 @@ class Verifier {
       if (m > 0 && move.start < plan_.moves[m - 1].start)
         return bad(FaultKind::kMoveOrder, "starts before the one above");
       if (move.deadline < move.start) return bad(FaultKind::kMoveWindow, "its deadline is before its start");
-      if (move.deadline > graph_.kernels.size())
-        return bad(FaultKind::kMoveWindow, "its deadline is past the step's end");
+      if (move.deadline - move.start > graph_.kernels.size())
+        return bad(FaultKind::kMoveWindow, "its deadline is more than a step behind its start");
+      if (move.start > graph_.kernels.size()) return bad(FaultKind::kMoveWindow, "it starts past the step's end");
       if ((plan_.mode == CopyMode::kSync || move.drop) && move.deadline != move.start) {
         return bad(FaultKind::kMoveWindow, "a synchronous move, or one that drops, ends where it starts");
       }
@@ -101,6 +102,9 @@ class Verifier {
         return bad(FaultKind::kNoPath, "the machine has no copies between these tiers");
       }
       if (graph_.tensors[move.tensor].foreign) return bad(FaultKind::kForeign, "memory of the user is not moved");
+      if (move.deadline > graph_.kernels.size() && !next_of_[move.tensor]) {
+        return bad(FaultKind::kMoveWindow, "its deadline is in the next step, where the tensor is not");
+      }
     }
     return true;
   }
@@ -114,9 +118,33 @@ class Verifier {
       (graph_.tensors[t].alive_at_start ? there_ : born_at_[graph_.tensors[t].first_kernel]).push_back(t);
       if (!graph_.tensors[t].alive_at_end) dead_after_[graph_.tensors[t].last_kernel].push_back(t);
     }
+    const std::size_t kernels = graph_.kernels.size();
     for (std::size_t m = 0; m < plan_.moves.size(); ++m) {
-      if (plan_.moves[m].deadline > plan_.moves[m].start) due_[plan_.moves[m].deadline].push_back(m);
+      const Move& move = plan_.moves[m];
+      if (move.deadline > kernels) {
+        due_[move.deadline - kernels].push_back({m, *next_of_[move.tensor]});
+        carried_.push_back(m);
+      } else if (move.deadline > move.start) {
+        due_[move.deadline].push_back({m, move.tensor});
+      }
     }
+  }
+
+  // Moves of the step before that are still on the way.
+  bool carry_in() {
+    for (const std::size_t m : carried_) {
+      const Move& move = plan_.moves[m];
+      const TensorIndex t = *next_of_[move.tensor];
+      for (Piece* piece : cut(t, move.begin, move.end)) {
+        if (piece->tier != move.from || piece->target != kNowhere) {
+          return wrong(FaultKind::kNotSteady,
+                       fmt::format("moves[{}]: at the step's start {} is not where it is moved from", m, name(t)));
+        }
+        if (!begin_piece(*piece, move)) return false;
+      }
+      merge(t);
+    }
+    return true;
   }
 
   bool take(TierIndex tier, std::uint64_t bytes) {
@@ -202,11 +230,11 @@ class Verifier {
   }
 
   bool arrive() {
-    for (const std::size_t m : due_[boundary_]) {
+    for (const auto& [m, tensor] : due_[boundary_]) {
       const Move& move = plan_.moves[m];
-      for (Piece* piece : cut(move.tensor, move.begin, move.end)) end_piece(*piece, move);
-      merge(move.tensor);
-      if (!at_cut(move.tensor)) {
+      for (Piece* piece : cut(tensor, move.begin, move.end)) end_piece(*piece, move);
+      merge(tensor);
+      if (!at_cut(tensor)) {
         return wrong(FaultKind::kNotAtCut, fmt::format("{}: moves[{}]: the fast bytes are not its first", at(), m));
       }
     }
@@ -279,9 +307,8 @@ class Verifier {
   }
 
   void check_steady() {
-    const auto next_of = next_selves(graph_);
     for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
-      const auto next = next_of[t];
+      const auto next = next_of_[t];
       if (!next || graph_.tensors[t].foreign || graph_.tensors[*next].foreign) continue;
       const Birth& expected = plan_.births[*next];
       bool same = fast_bytes(t) == expected.fast_bytes;
@@ -297,10 +324,12 @@ class Verifier {
   const StepGraph& graph_;
   const Machine& machine_;
   const Plan& plan_;
+  std::vector<std::optional<TensorIndex>> next_of_;
   std::vector<std::vector<Piece>> pieces_;
   std::vector<TensorIndex> there_;  // at the step's start, before its first move
   std::vector<std::vector<TensorIndex>> born_at_, dead_after_;
-  std::vector<std::vector<std::size_t>> due_;  // by deadline: moves that run beside kernels
+  std::vector<std::vector<std::pair<std::size_t, TensorIndex>>> due_;  // by deadline: moves beside kernels, and whose
+  std::vector<std::size_t> carried_;                                   // moves that end in the next step
   std::array<std::uint64_t, kMostTiers> used_{};
   std::uint32_t boundary_ = 0;
   std::size_t next_ = 0, access_ = 0;
