@@ -14,8 +14,9 @@ std::string fingerprint(const StepGraph& graph) {
   for (const Tensor& tensor : graph.tensors) {
     hash.add(tensor.bytes);
     hash.add(std::uint64_t{tensor.first_kernel} << 32 | tensor.last_kernel);
-    hash.add(static_cast<std::uint64_t>(tensor.persistent) | tensor.foreign << 1U | tensor.alive_at_start << 2U |
-             tensor.alive_at_end << 3U);
+    for (const bool flag : {tensor.persistent, tensor.foreign, tensor.alive_at_start, tensor.alive_at_end}) {
+      hash.add(std::uint64_t{flag});
+    }
     hash.add(tensor.becomes ? *tensor.becomes + std::uint64_t{1} : std::uint64_t{0});
   }
   for (const Access& access : graph.accesses) {
