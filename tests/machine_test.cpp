@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cost/compute_profile.h"
 #include "machine/machine_json.h"
 #include "plan/plan_json.h"
 #include "tiny_step.h"
@@ -34,6 +35,57 @@ TEST(BuiltinMachines, AreValid) {
 
 TEST(BuiltinMachines, UnknownNameTellsTheKnownOnes) {
   EXPECT_THAT(find_machine("optan").error().message, HasSubstr("optane, gpu-host, cxl, nvme, h100-host"));
+}
+
+TEST(BuiltinMachines, AreTheSameAfterWriting) {
+  for (const std::string_view name : builtin_machine_names()) {
+    const auto machine = find_machine(std::string(name));
+    const std::string text = machine_to_json(*machine);
+    const auto read = machine_from_json(text);
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(machine_to_json(*read), text);
+    EXPECT_EQ(read->source, machine->source);
+    EXPECT_EQ(read->compute.by_type, machine->compute.by_type);
+    EXPECT_EQ(read->tiers[0].load.points(), machine->tiers[0].load.points());
+    EXPECT_EQ(read->tiers[1].capacity_bytes, machine->tiers[1].capacity_bytes);
+    EXPECT_EQ(read->copies[0].by_size.points(), machine->copies[0].by_size.points());
+    EXPECT_EQ(read->copies[1].fixed_seconds, machine->copies[1].fixed_seconds);
+  }
+}
+
+StepGraph measured_step() {
+  StepGraph graph;
+  graph.origin.recorded_steps = 3;
+  const auto add = [&](const char* type, std::int64_t elements, double seconds) {
+    Kernel kernel;
+    kernel.name = kernel.type = type;
+    kernel.outputs = {{"float", {elements}}};
+    kernel.seconds = seconds;
+    graph.kernels.push_back(kernel);
+  };
+  add("Relu", 100, 1);   // 100 a second
+  add("_Relu", 600, 2);  // 300: a variant counts as its type
+  add("Relu", 1000, 5);  // 200
+  add("Relu", 9, 0.01);  // too short to tell
+  add("Add", 5, 0.04);   // of a type without a long one
+  add("Mul", 1, 0.06);
+  return graph;
+}
+
+TEST(Flops, AreTheMedianOfLongKernelsByType) {
+  ComputeProfile compute;
+  ASSERT_TRUE(set_flops(measured_step(), compute, 0.5));
+  EXPECT_EQ(compute.by_type, (std::map<std::string, double>{{"Relu", 200}}));
+  // The others: 6 in 0.1 s.
+  EXPECT_EQ(compute.flops_per_second, 60);
+}
+
+TEST(Flops, AreNotTakenFromDurationsThatNobodyMeasured) {
+  StepGraph graph = measured_step();
+  graph.origin.recorded_steps = 0;
+  ComputeProfile compute;
+  EXPECT_FALSE(set_flops(graph, compute));
+  EXPECT_EQ(compute.flops_per_second, 0);
 }
 
 json tiny() {

@@ -29,6 +29,7 @@ Subcommand add_plan(CLI::App& app);
 Subcommand add_verify(CLI::App& app);
 Subcommand add_simulate(CLI::App& app);
 Subcommand add_compare(CLI::App& app);
+Subcommand add_calibrate(CLI::App& app);
 
 // One line on standard error that begins with "deeptm: ".
 void say(const std::string& line);

@@ -150,6 +150,45 @@ Result<void> check(const Machine& machine) {
   return {};
 }
 
+std::string quoted(const std::string& text) { return json(text).dump(-1, ' ', false, json::error_handler_t::replace); }
+
+// 12000000000 and 1.9e-05, not 1.2e+10.
+std::string number(double value) {
+  const bool whole = value == std::floor(value) && std::abs(value) < 1e15;
+  return whole ? fmt::format("{:.0f}", value) : fmt::format("{}", value);
+}
+
+std::string curve_to_json(const Curve& curve) {
+  std::string text = "[";
+  for (const auto& [x, y] : curve.points()) {
+    text += fmt::format("{}[{}, {}]", text.size() > 1 ? ", " : "", number(x), number(y));
+  }
+  return text + "]";
+}
+
+std::string compute_to_json(const ComputeProfile& compute) {
+  std::string types;
+  for (const auto& [type, rate] : compute.by_type) {
+    types += fmt::format("{}{}:{}", types.empty() ? "" : ",", quoted(type), number(rate));
+  }
+  return fmt::format("{{\"threads\":{},\"flops_per_second\":{}{},\"overlaps_memory\":{}}}", compute.threads,
+                     number(compute.flops_per_second),
+                     types.empty() ? "" : fmt::format(",\"flops_per_second_by_type\":{{{}}}", types),
+                     compute.overlaps_memory);
+}
+
+std::string tier_to_json(const MachineTier& tier) {
+  std::string text = fmt::format("{{\"name\":{},\"capacity_bytes\":{}", quoted(tier.name), tier.capacity_bytes);
+  if (tier.byte_addressable) {
+    text += fmt::format(",\"load\":{},\"store\":{},\"load_latency_seconds\":{},\"store_latency_seconds\":{}",
+                        curve_to_json(tier.load), curve_to_json(tier.store), number(tier.load_latency_seconds),
+                        number(tier.store_latency_seconds));
+  } else {
+    text += ",\"byte_addressable\":false";
+  }
+  return text + fmt::format(",\"price_per_gb\":{}}}", number(tier.price_per_gb));
+}
+
 }  // namespace
 
 Result<Machine> machine_from_json(std::string_view text) {
@@ -170,6 +209,30 @@ Result<Machine> machine_from_json(std::string_view text) {
   if (problem) return tl::unexpected<Error>(*problem);
   if (auto sound = check(machine); !sound) return tl::unexpected<Error>(sound.error());
   return machine;
+}
+
+std::string machine_to_json(const Machine& machine) {
+  std::string text = fmt::format(
+      "{{\"magic\":\"{}\",\"format\":{},\n\"name\":{},\n\"source\":{},\n\"compute\":{},\n\"copies_overlap_kernels\":{},"
+      "\n"
+      "\"copy_cores\":{},\n\"tiers\":[",
+      kMagic, kFormat, quoted(machine.name), quoted(machine.source), compute_to_json(machine.compute),
+      machine.copies_overlap_kernels, number(machine.copy_cores));
+  std::string_view separator = "\n";
+  for (const MachineTier& tier : machine.tiers) {
+    text += fmt::format("{}{}", separator, tier_to_json(tier));
+    separator = ",\n";
+  }
+  text += "\n],\n\"copies\":[";
+  separator = "\n";
+  for (const CopyPath& path : machine.copies) {
+    text +=
+        fmt::format("{}{{\"from\":{},\"to\":{},\"threads\":{},\"by_threads\":{},\"by_size\":{},\"fixed_seconds\":{}}}",
+                    separator, quoted(machine.tiers[path.from].name), quoted(machine.tiers[path.to].name), path.threads,
+                    curve_to_json(path.by_threads), curve_to_json(path.by_size), number(path.fixed_seconds));
+    separator = ",\n";
+  }
+  return text + "\n]}\n";
 }
 
 std::vector<std::string_view> builtin_machine_names() {

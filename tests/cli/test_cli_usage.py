@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-COMMANDS = ("run", "train", "record", "show", "synthesize", "plan", "verify", "simulate", "compare", "doctor")
+COMMANDS = ("run", "train", "record", "show", "synthesize", "plan", "verify", "simulate", "compare", "calibrate", "doctor")
 
 
 def only_line(process):
@@ -73,6 +73,12 @@ def test_no_command_shows_help_and_fails(deeptm):
         (["synthesize", "chain", "--tensors", "100", "--bytes", "1", "-o", "x.json"], "--bytes must be from 128 B"),
         (["synthesize", "chain", "--tensors", "100", "--batch", "0", "-o", "x.json"], "--batch must be from 1"),
         (["synthesize", "chain", "--tensors", "100", "-o", "/no/such/folder/x.json"], "does not exist"),
+        (["calibrate"], "required"),
+        (["calibrate", "-o", "/no/such/folder/x.json"], "does not exist"),
+        (["calibrate", "--slow", "tape", "-o", "x.json"], "'tape' is not a slow tier"),
+        (["calibrate", "--slow", "file:/no/such/folder", "-o", "x.json"], "does not exist"),
+        (["calibrate", "--graph", "/no/such/graph", "-o", "x.json"], "/no/such/graph"),
+        (["calibrate", "--price-fast", "-1", "-o", "x.json"], "--price-fast"),
         (["show"], "required"),
         (["show", "/no/such/file.graph.json.zst"], "/no/such/file.graph.json.zst"),
     ],
