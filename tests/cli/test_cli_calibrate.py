@@ -21,7 +21,7 @@ def test_machine_of_calibrate_is_one_that_compare_takes(deeptm, tmp_path, slow):
     assert fast["price_per_gb"] == 5 and behind["price_per_gb"] == 0
     assert [path["from"] for path in machine["copies"]] == [fast["name"], behind["name"]]
     assert machine["compute"]["flops_per_second"] == 0
-    compared = deeptm("compare", ALEXNET, "--batch", "32", "--machine", "machine.json", "--policy", "first-touch")
+    compared = deeptm("compare", ALEXNET, "--batch", "32", "--machine", "machine.json", "--policy", "first-touch", "--cache", "")
     assert compared.returncode == 0, compared
     assert "first-touch" in compared.stdout
     # Nothing is left but the file.
