@@ -14,7 +14,13 @@ Result<Plan> without_options(const Problem& problem, const PolicyOptions&) {
   return plan(problem);
 }
 
-const std::array<Policy, 7> kPolicies = {{
+constexpr std::array<PolicyOption, 3> kSentinelOptions = {{
+    {"always-wait", "kernels wait for every late tensor, as on a GPU; no test and trial"},
+    {"eager", "what is not needed soon always leaves, whether or not its room is wanted"},
+    {"largest-interval", "the longest intervals that fit, instead of the best in the simulator"},
+}};
+
+const std::array<Policy, 8> kPolicies = {{
     {"all-fast", "everything in the fast tier, whatever the limit", {}, without_options<plan_all_fast>},
     {"all-slow", "everything in the second tier", {}, without_options<plan_all_slow>},
     {"first-touch", "where there is room at birth; nothing moves", {}, without_options<plan_first_touch>},
@@ -22,6 +28,7 @@ const std::array<Policy, 7> kPolicies = {{
     {"belady", "brought on demand; the one used farthest in the future leaves", {}, without_options<plan_belady>},
     {"autotm-static", "AutoTM's integer program without moves", {}, without_options<plan_autotm_static>},
     {"autotm-sync", "AutoTM's integer program, moves between kernels", {}, without_options<plan_autotm_sync>},
+    {"sentinel", "Sentinel: moved by intervals of layers, fetched an interval ahead", kSentinelOptions, plan_sentinel},
 }};
 
 // "a, b, c"
