@@ -2,49 +2,18 @@
 // Policies that bring tensors on demand: what an operating system does (LRU), and the best that bringing on demand can
 // do (Belady). The rule runs over the step again and again until the step ends as it began.
 #include <algorithm>
-#include <limits>
 #include <set>
 
 #include "optimizer/policy.h"
+#include "optimizer/uses.h"
 
 namespace deeptm {
 namespace {
 
 constexpr int kMostRounds = 16;
-constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kNever = TensorUses::kNever;
 
 enum class Victim { kLeastRecent, kFarthest };
-
-// Kernels that access each tensor, ascending.
-class Uses {
- public:
-  explicit Uses(const StepGraph& graph)
-      : step_(graph.kernels.size()), next_(next_selves(graph)), first_(graph.tensors.size() + 1) {
-    for (const Access& access : graph.accesses) ++first_[access.tensor + 1];
-    for (std::size_t t = 1; t < first_.size(); ++t) first_[t] += first_[t - 1];
-    kernels_.resize(graph.accesses.size());
-    std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
-    for (const Access& access : graph.accesses) kernels_[next[access.tensor]++] = access.kernel;
-  }
-
-  // The first use at or after boundary b in this step or, of what lives on, in the next; kNever if there is none.
-  std::uint64_t from(TensorIndex t, std::uint64_t b) const {
-    const auto begin = kernels_.begin() + first_[t], end = kernels_.begin() + first_[t + 1];
-    const auto found = std::lower_bound(begin, end, b);
-    if (found != end) return *found;
-    const auto next = next_[t];
-    if (!next || first_[*next] == first_[*next + 1]) return kNever;
-    return step_ + kernels_[first_[*next]];
-  }
-
-  // The tensor of the next step that t is, if any.
-  std::optional<TensorIndex> next(TensorIndex t) const { return next_[t]; }
-
- private:
-  std::uint64_t step_;
-  std::vector<std::optional<TensorIndex>> next_;
-  std::vector<std::uint32_t> first_, kernels_;
-};
 
 class DemandRun {
  public:
@@ -57,12 +26,8 @@ class DemandRun {
         clean_(graph_.tensors.size()),
         key_(graph_.tensors.size()),
         touched_(graph_.tensors.size(), kNever),
-        carried_(graph_.tensors.size()),
         born_at_(graph_.kernels.size()),
         dead_before_(graph_.kernels.size() + 1) {
-    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
-      if (const auto next = uses_.next(t)) carried_[*next] = true;
-    }
     for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
       if (graph_.tensors[t].foreign) continue;
       if (!graph_.tensors[t].alive_at_start) born_at_[graph_.tensors[t].first_kernel].push_back(t);
@@ -90,11 +55,14 @@ class DemandRun {
   }
 
  private:
+  // At the step's start it is where the last step left it.
+  bool carried(TensorIndex t) const { return uses_.previous(t).has_value(); }
+
   void fill_start(std::vector<bool>& start) const {
     std::uint64_t used = 0;
     for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
       const Tensor& tensor = graph_.tensors[t];
-      if (!carried_[t] || tensor.foreign || used + tensor.bytes > problem_.fast_bytes) continue;
+      if (!carried(t) || tensor.foreign || used + tensor.bytes > problem_.fast_bytes) continue;
       start[t] = true;
       used += tensor.bytes;
     }
@@ -116,7 +84,7 @@ class DemandRun {
     // Made beside the step, before it starts: fast where there is room beside what is there already.
     for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
       const Tensor& tensor = graph_.tensors[t];
-      const bool made = tensor.alive_at_start && !carried_[t] && !tensor.foreign;
+      const bool made = tensor.alive_at_start && !carried(t) && !tensor.foreign;
       if (!made || used_ + tensor.bytes > problem_.fast_bytes) continue;
       plan.births[t].fast_bytes = tensor.bytes;
       enter(t, 0);
@@ -228,10 +196,9 @@ class DemandRun {
   const Problem& problem_;
   const StepGraph& graph_;
   Victim victim_;
-  Uses uses_;
+  TensorUses uses_;
   std::vector<bool> fast_, clean_;
   std::vector<std::uint64_t> key_, touched_;  // touched_: the kernel that touched it last
-  std::vector<bool> carried_;                 // at the step's start it is where the last step left it
   std::vector<std::vector<TensorIndex>> born_at_, dead_before_;
   std::set<std::pair<std::uint64_t, TensorIndex>> order_;
   std::uint64_t used_ = 0;

@@ -22,7 +22,13 @@ constexpr std::array<PolicyOption, 3> kAutoTmOptions = {{
     {"addresses", "tensors need addresses in one pool: solved again with less room until they fit"},
 }};
 
-const std::array<Policy, 8> kPolicies = {{
+constexpr std::array<PolicyOption, 3> kSentinelOptions = {{
+    {"always-wait", "kernels wait for every late tensor, as on a GPU; no test and trial"},
+    {"eager", "what is not needed soon always leaves, whether or not its room is wanted"},
+    {"largest-interval", "the longest intervals that fit, instead of the best in the simulator"},
+}};
+
+const std::array<Policy, 9> kPolicies = {{
     {"all-fast", "everything in the fast tier, whatever the limit", {}, without_options<plan_all_fast>},
     {"all-slow", "everything in the second tier", {}, without_options<plan_all_slow>},
     {"first-touch", "where there is room at birth; nothing moves", {}, without_options<plan_first_touch>},
@@ -31,6 +37,7 @@ const std::array<Policy, 8> kPolicies = {{
     {"autotm-static", "AutoTM's integer program without moves", kAutoTmOptions, plan_autotm_static},
     {"autotm-sync", "AutoTM's integer program, moves between kernels", kAutoTmOptions, plan_autotm_sync},
     {"autotm-async", "AutoTM's integer program, moves beside kernels, too", kAutoTmOptions, plan_autotm_async, true},
+    {"sentinel", "Sentinel: moved by intervals of layers, fetched an interval ahead", kSentinelOptions, plan_sentinel},
 }};
 
 // "a, b, c"

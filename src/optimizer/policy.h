@@ -75,4 +75,8 @@ Result<Plan> plan_autotm_static(const Problem& problem, const PolicyOptions& opt
 Result<Plan> plan_autotm_sync(const Problem& problem, const PolicyOptions& options = {});
 Result<Plan> plan_autotm_async(const Problem& problem, const PolicyOptions& options = {});
 
+// Sentinel (HPCA 2021), our re-implementation: whole tensors, weights too, move by intervals of layers; what the next
+// interval needs is fetched while this one runs. What does not fit stays slow.
+Result<Plan> plan_sentinel(const Problem& problem, const PolicyOptions& options);
+
 }  // namespace deeptm

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optimizer/uses.h"
+
+#include <algorithm>
+
+namespace deeptm {
+
+TensorUses::TensorUses(const StepGraph& graph)
+    : graph_(graph),
+      next_(next_selves(graph)),
+      previous_(graph.tensors.size()),
+      first_(graph.tensors.size() + 1),
+      accesses_(graph.accesses.size()) {
+  for (TensorIndex t = 0; t < next_.size(); ++t) {
+    if (next_[t]) previous_[*next_[t]] = t;
+  }
+  for (const Access& access : graph.accesses) ++first_[access.tensor + 1];
+  for (std::size_t t = 1; t < first_.size(); ++t) first_[t] += first_[t - 1];
+  std::vector<std::uint32_t> at(first_.begin(), first_.end() - 1);
+  for (std::uint32_t a = 0; a < graph.accesses.size(); ++a) accesses_[at[graph.accesses[a].tensor]++] = a;
+}
+
+std::uint64_t TensorUses::from(TensorIndex t, std::uint64_t b) const {
+  const auto own = of(t);
+  const auto found = std::lower_bound(own.begin(), own.end(), b, [&](std::uint32_t access, std::uint64_t boundary) {
+    return graph_.accesses[access].kernel < boundary;
+  });
+  if (found != own.end()) return graph_.accesses[*found].kernel;
+  if (!next_[t] || of(*next_[t]).empty()) return kNever;
+  return graph_.kernels.size() + graph_.accesses[of(*next_[t]).front()].kernel;
+}
+
+}  // namespace deeptm
