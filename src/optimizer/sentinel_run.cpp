@@ -197,7 +197,7 @@ class Run {
     if (state_.in_flight(t) && (access.writes != 0 || (waits && coming))) state_.wait_for(t);
     if (!waits || state_.at(t) != At::kSlow || !there_before(t, intervals_[state_.interval].begin)) return;
     const IntervalNeed* need = intervals_.need(t, state_.interval);
-    if (!need->kept || !state_.make_room(bytes(t), true)) return;
+    if (need == nullptr || !need->kept || !state_.make_room(bytes(t), true)) return;
     state_.move_now(t, Direction::kIn);
     state_.cover(t);
   }
@@ -263,7 +263,7 @@ class Run {
     if (wraps) peak = std::max(peak, peak_of(0, at_use));
     // In the interval of its use it is planned for itself.
     const IntervalNeed* need = intervals_.need(wraps ? *uses_.next(t) : t, at_use);
-    peak = std::max(peak, peaks_[at_use] - (need->kept ? bytes(t) : 0));
+    peak = std::max(peak, peaks_[at_use] - (need != nullptr && need->kept ? bytes(t) : 0));
     return peak + state_.extra_bytes() <= problem_.fast_bytes;
   }
 
