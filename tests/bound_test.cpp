@@ -61,29 +61,27 @@ TEST(Bound, CopiesInHideBesideKernelsThatLeaveRoom) {
   EXPECT_NEAR(lower_bound(s.problem(10'000, CopyMode::kAsync))->seconds, 400 + 1000 + 150 + 50 + 1000, 1e-4);
 }
 
+// A is written ten times, so that it is born fast: 1,000 s; out 500 s; 150 s of computing; B 1,000 s; A in 200 s and
+// 1,000 s.
+TinyStep written_ten_times() {
+  return TinyStep({0, 150, 0, 0})
+      .tensor(10'000, 0, 3)
+      .tensor(10'000, 2, 2)
+      .access(0, 0, 0, 10)
+      .access(2, 1, 0, 10)
+      .access(3, 0, 10, 0);
+}
+
 TEST(Bound, CopiesOutStartAfterTheWrite) {
-  // A is written ten times, so that it is born fast: 1,000 s; out 500 s, of which 150 s hide beside a kernel that
-  // computes; B 1,000 s; A in 200 s and 1,000 s.
-  const TinySetting s{TinyStep({0, 150, 0, 0})
-                          .tensor(10'000, 0, 3)
-                          .tensor(10'000, 2, 2)
-                          .access(0, 0, 0, 10)
-                          .access(2, 1, 0, 10)
-                          .access(3, 0, 10, 0)
-                          .graph()};
+  // 150 of the 500 s hide beside the kernel that computes.
+  const TinySetting s{written_ten_times().graph()};
   EXPECT_NEAR(lower_bound(s.problem(10'000))->seconds, 1000 + 150 + 500 + 1000 + 200 + 1000, 1e-4);
   EXPECT_NEAR(lower_bound(s.problem(10'000, CopyMode::kAsync))->seconds, 1000 + 150 + 350 + 1000 + 200 + 1000, 1e-4);
 }
 
 TEST(Bound, CopiesBesideKernelsCostCores) {
-  // As above; 1 of 4 cores copies, so that 150 s of computing take 200 s beside copies: 200 of 500 s hide.
-  TinySetting s{TinyStep({0, 150, 0, 0})
-                    .tensor(10'000, 0, 3)
-                    .tensor(10'000, 2, 2)
-                    .access(0, 0, 0, 10)
-                    .access(2, 1, 0, 10)
-                    .access(3, 0, 10, 0)
-                    .graph()};
+  // 1 of 4 cores copies, so that 150 s of computing take 200 s beside copies: 200 of 500 s hide.
+  TinySetting s{written_ten_times().graph()};
   s.machine.compute.threads = 4;
   s.machine.copy_cores = 1;
   EXPECT_NEAR(lower_bound(s.problem(10'000, CopyMode::kAsync))->seconds, 1000 + 200 + 300 + 1000 + 200 + 1000, 1e-4);

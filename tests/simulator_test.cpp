@@ -167,28 +167,27 @@ TEST(Simulator, BytesOnTheWayCountTwice) {
   EXPECT_EQ(run(s, plan).peak_bytes[0], 200u);
 }
 
-TEST(Simulator, CopiesGoOnIntoTheNextStep) {
-  // W (100) is read at 0 and dropped after it, when A takes its room for kernel 1; W comes back from boundary 2 on, 2 s
-  // beside kernel 2 (1 s) and the next step's kernel 0 (3 s), and has to be there before its kernel 1.
-  const TinySetting s{TinyStep({3, 1, 1}).weights(100).tensor(100, 1, 1).reads(1, 0).reads(1, 1).graph()};
+// W (100) is read at 1 and dropped after it; it comes back from boundary 2 on (2 s), beside kernel 2 (1 s) and the next
+// step's kernel 0, and has to be there before its kernel 1, which passes over W and A: 2 s.
+Timeline carried_over(double first_seconds) {
+  const TinySetting s{TinyStep({first_seconds, 1, 1}).weights(100).tensor(100, 1, 1).reads(1, 0).reads(1, 1).graph()};
   Plan plan = all_fast(s, 200, CopyMode::kAsync);
   plan.births[0].fast_bytes = 0;
   plan.moves = {{0, 0, 1, true, 2, 2, 0, 100}, {0, 1, 0, false, 2, 4, 0, 100}};
-  const Timeline timeline = run(s, plan);
-  EXPECT_EQ(timeline.step_seconds, 3 + 2 + 1.0);  // kernel 1 passes over 200 bytes
+  return run(s, plan);
+}
+
+TEST(Simulator, CopiesGoOnIntoTheNextStep) {
+  const Timeline timeline = carried_over(3);
+  EXPECT_EQ(timeline.step_seconds, 3 + 2 + 1.0);
   EXPECT_EQ(timeline.stall_seconds, 0.0);
   EXPECT_EQ(timeline.moves[1].start, 5.0);
   EXPECT_EQ(timeline.moves[1].end, 7.0);
 }
 
 TEST(Simulator, NextStepWaitsForWhatWasCarriedOver) {
-  // As above with a kernel 0 of 0.25 s: of 2 s of copying 1 s is beside kernel 2, 0.25 s beside kernel 0, 0.75 s are
-  // waited for.
-  const TinySetting s{TinyStep({0.25, 1, 1}).weights(100).tensor(100, 1, 1).reads(1, 0).reads(1, 1).graph()};
-  Plan plan = all_fast(s, 200, CopyMode::kAsync);
-  plan.births[0].fast_bytes = 0;
-  plan.moves = {{0, 0, 1, true, 2, 2, 0, 100}, {0, 1, 0, false, 2, 4, 0, 100}};
-  const Timeline timeline = run(s, plan);
+  // Of 2 s of copying 1 s is beside kernel 2, 0.25 s beside kernel 0, 0.75 s are waited for.
+  const Timeline timeline = carried_over(0.25);
   EXPECT_EQ(timeline.step_seconds, 0.25 + 0.75 + 2 + 1.0);
   EXPECT_EQ(timeline.stall_seconds, 0.75);
 }
