@@ -143,7 +143,7 @@ def sentinel():
 
 
 def deeptm():
-    for mode, machine in (("sync", "optane"), ("async", "gpu-host")):
+    for mode, machine in (("sync", "optane-4dimm"), ("async", "gpu-host")):
         published = DEEPTM[mode]
         ours = compare(MODELS, ("20%",), published, machine=machine, mode=mode)
         table = Table(f"Comparators as the DeepTM paper measured them, a fifth of the peak, {mode} ({machine})")

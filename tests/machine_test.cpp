@@ -34,7 +34,7 @@ TEST(BuiltinMachines, AreValid) {
 }
 
 TEST(BuiltinMachines, UnknownNameTellsTheKnownOnes) {
-  EXPECT_THAT(find_machine("optan").error().message, HasSubstr("optane, gpu-host, cxl, nvme, h100-host"));
+  EXPECT_THAT(find_machine("optan").error().message, HasSubstr("optane, optane-4dimm, gpu-host, cxl, nvme, h100-host"));
 }
 
 TEST(BuiltinMachines, AreTheSameAfterWriting) {
