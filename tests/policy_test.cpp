@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ostream>
 #include <random>
 
 #include "optimizer/bound.h"
@@ -13,6 +14,9 @@
 #include "tiny_step.h"
 
 namespace deeptm {
+
+void PrintTo(const Policy& policy, std::ostream* out) { *out << policy.name; }
+
 namespace {
 
 using testing::seconds;
