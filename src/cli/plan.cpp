@@ -52,8 +52,9 @@ int make_plan(const PlanOptions& options) {
     return refuse(written.error().message);
   }
   const Timeline timeline = simulate(setting->graph, setting->machine, setting->costs, *plan);
-  fmt::print("{}: {} moves, performance {:.3f} on {} (simulated)\n", options.output, plan->moves.size(),
-             setting->costs.all_fast_seconds() / timeline.step_seconds, setting->machine.name);
+  fmt::print("{}: {} moves, performance {:.3f} on {} (simulated){}\n", options.output, plan->moves.size(),
+             setting->costs.all_fast_seconds() / timeline.step_seconds, setting->machine.name,
+             plan->options.empty() ? "" : "; " + plan->options);
   return 0;
 }
 
