@@ -50,7 +50,7 @@ class AutoTm {
   double share(std::uint64_t bytes) const {
     return static_cast<double>(bytes) / static_cast<double>(std::max<std::uint64_t>(1, problem_.fast_bytes));
   }
-  double seconds_left() const { return kMostSeconds - std::chrono::duration<double>(Clock::now() - start_).count(); }
+  double seconds_left() const { return most_seconds_ - std::chrono::duration<double>(Clock::now() - start_).count(); }
 
   void tighten(std::vector<std::uint64_t>& limits, const PoolUse& use, bool as_in_code) const {
     const std::size_t kernels = limits.size(), reach = as_in_code ? 10 : 0;
