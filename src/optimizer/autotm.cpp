@@ -125,10 +125,12 @@ Result<Plan> plan_autotm(const Problem& problem, AutoTmMoves moves, const Policy
   auto paper = AutoTm(problem, chosen, kMostSeconds / 2).with_addresses(false);
   auto code = AutoTm(problem, chosen, kMostSeconds / 2).with_addresses(true);
   if (!paper || !code) return paper ? paper : code;
-  const auto seconds = [&](const Plan& plan) {
-    return simulate(problem.graph, problem.machine, problem.costs, plan).step_seconds;
+  // One that ran out of time may not fit.
+  const auto rank = [&](const Plan& plan) {
+    const bool fits = use_of_pool(problem.graph, plan).bytes <= problem.fast_bytes;
+    return std::pair(!fits, simulate(problem.graph, problem.machine, problem.costs, plan).step_seconds);
   };
-  return seconds(*code) < seconds(*paper) ? code : paper;
+  return rank(*code) < rank(*paper) ? code : paper;
 }
 
 }  // namespace
