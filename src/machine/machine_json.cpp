@@ -237,6 +237,7 @@ std::string machine_to_json(const Machine& machine) {
 
 std::vector<std::string_view> builtin_machine_names() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kBuiltinMachines));
   for (const BuiltinMachine& machine : kBuiltinMachines) names.push_back(machine.name);
   return names;
 }

@@ -22,7 +22,7 @@ class Simulator {
         machine_(machine),
         costs_(costs),
         plan_(plan),
-        tiers_(machine.tiers.size()),
+        tiers_(static_cast<TierIndex>(machine.tiers.size())),
         where_(graph.tensors.size() * tiers_),
         queue_free_(machine.copies.size(), 0.0) {
     timeline_.kernels.resize(graph.kernels.size());
@@ -103,7 +103,7 @@ class Simulator {
     }
   }
 
-  std::uint64_t& at(TensorIndex t, TierIndex tier) { return where_[t * tiers_ + tier]; }
+  std::uint64_t& at(TensorIndex t, TierIndex tier) { return where_[std::size_t{t} * tiers_ + tier]; }
 
   void add(TierIndex tier, std::uint64_t bytes) {
     used_[tier] += bytes;
@@ -192,7 +192,7 @@ class Simulator {
   const Machine& machine_;
   const StepCosts& costs_;
   const Plan& plan_;
-  std::size_t tiers_;
+  TierIndex tiers_;  // how many
   std::vector<std::uint64_t> where_;  // bytes by tensor and tier
   std::vector<double> queue_free_;    // by copy path: when its last copy ends
   std::vector<std::vector<std::size_t>> due_;
