@@ -47,6 +47,10 @@ std::optional<std::size_t> too_deep(std::string_view text) {
 // json::parse() goes through all that an array has so far whenever another element of it ends.)
 class DocumentBuilder : public nlohmann::json_sax<json> {
  public:
+  DocumentBuilder() {}  // may throw: a default one would promise not to
+  DocumentBuilder(const DocumentBuilder&) = delete;
+  DocumentBuilder& operator=(const DocumentBuilder&) = delete;
+
   json document;
   std::optional<std::string> twice;     // the first such field
   std::optional<std::size_t> wrong_at;  // bytes read until the text was no JSON

@@ -12,7 +12,8 @@
 namespace deeptm::cli {
 
 void PlanningOptions::add_to(CLI::App& app) {
-  app.add_option("--machine", machine, fmt::format("{}, or a machine's JSON file", fmt::join(builtin_machine_names(), ", ")))
+  app.add_option("--machine", machine,
+                 fmt::format("{}, or a machine's JSON file", fmt::join(builtin_machine_names(), ", ")))
       ->capture_default_str();
   app.add_option("--batch", batch, "scale the graph to this batch (deeptm record --scale-with)");
   app.add_option("--mode", mode, "whether copies run between kernels (sync) or beside them (async)")

@@ -115,6 +115,7 @@ Result<MachineTier> measure_memory(const MeasureOptions& options) {
   MachineTier tier;
   options.progress("fast memory: latency");
   std::vector<double> latencies;
+  latencies.reserve(static_cast<std::size_t>(options.repeats));
   for (int i = 0; i < options.repeats; ++i) latencies.push_back(load_latency(data, bytes));
   tier.load_latency_seconds = *median(latencies);
   std::vector<Curve::Point> loads, stores;

@@ -127,7 +127,7 @@ class TierMeasure {
   Result<Point> median_point(bool out, unsigned threads, std::uint64_t piece) {
     std::vector<double> rates, cores;
     for (int i = 0; i < options_.repeats; ++i) {
-      const auto point = one_point(out, threads, piece);
+      auto point = one_point(out, threads, piece);
       if (!point) return point;
       rates.push_back(point->bytes_per_second);
       cores.push_back(point->cores);

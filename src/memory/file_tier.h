@@ -21,8 +21,8 @@ enum class FileIo : std::uint8_t {
 struct FileTierOptions {
   std::filesystem::path directory;
   FileIo io = FileIo::kAuto;
-  unsigned queue_depth = 16;              // pieces in flight per caller (io_uring)
-  std::size_t piece_bytes = 512 * 1024;   // largest single request (io_uring); a multiple of 4096
+  unsigned queue_depth = 16;                          // pieces in flight per caller (io_uring)
+  std::size_t piece_bytes = std::size_t{512} * 1024;  // largest single request (io_uring); a multiple of 4096
   unsigned max_rings = 16;                // more concurrent callers than this wait for each other (io_uring)
   bool allow_memory_file_system = false;  // tmpfs and ramfs: memory itself, so only for tests
 };

@@ -192,7 +192,7 @@ class Simulator {
   const Machine& machine_;
   const StepCosts& costs_;
   const Plan& plan_;
-  TierIndex tiers_;  // how many
+  TierIndex tiers_;                   // how many
   std::vector<std::uint64_t> where_;  // bytes by tensor and tier
   std::vector<double> queue_free_;    // by copy path: when its last copy ends
   std::vector<std::vector<std::size_t>> due_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What would happen if a plan were carried out: discrete events, one step of many. Kernels run in order; copies run between
-// them (synchronous), or beside them in one queue for each pair of tiers (asynchronous).
+// What would happen if a plan were carried out: discrete events, one step of many. Kernels run in order; copies run
+// between them (synchronous), or beside them in one queue for each pair of tiers (asynchronous).
 #pragma once
 
 #include <array>
@@ -26,7 +26,7 @@ struct Timeline {
   std::array<std::uint64_t, kMostTiers> peak_bytes{};
   std::vector<std::uint64_t> occupancy;  // during kernel k in tier t: [k * tiers + t]
   std::vector<Span> kernels;             // by kernel
-  std::vector<Span> moves;                    // by move of the plan; a drop takes no time
+  std::vector<Span> moves;               // by move of the plan; a drop takes no time
 };
 
 // For a plan that verify() finds right. Steps that copies are carried over are repeated until they take equally long.
