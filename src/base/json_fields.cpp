@@ -151,6 +151,10 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
   return best;
 }
 
+std::string quoted_json(const std::string& text) {
+  return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 std::string brief_json(const json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";

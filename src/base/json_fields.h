@@ -77,6 +77,9 @@ class Fields {
 // "12", "\"abc\"", cut to a length that fits in an error line.
 std::string brief_json(const nlohmann::json& value);
 
+// As a JSON string; what is no UTF-8 is replaced.
+std::string quoted_json(const std::string& text);
+
 // Keeps the first problem only.
 void complain_at(const Place& place, std::string_view what, std::optional<Error>& problem);
 

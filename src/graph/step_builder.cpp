@@ -15,12 +15,6 @@ namespace {
 // Of the processor whose durations kernels get: some cores of a server.
 constexpr double kFlopsPerSecond = 5e11, kBytesPerSecond = 5e10, kStartSeconds = 2e-6;
 
-std::uint64_t float_bytes(const Shape& shape) {
-  std::uint64_t bytes = sizeof(float);
-  for (const std::int64_t extent : shape) bytes *= static_cast<std::uint64_t>(extent);
-  return bytes;
-}
-
 // Where each tensor goes: those that are older than the step first, the others as they were made, so by first_kernel.
 std::vector<TensorIndex> indices(const std::vector<bool>& at_start) {
   std::vector<TensorIndex> index(at_start.size());
@@ -47,6 +41,12 @@ void estimate_durations(StepGraph& graph, std::uint64_t seed) {
 }
 
 }  // namespace
+
+std::uint64_t float_bytes(const Shape& shape) {
+  std::uint64_t bytes = sizeof(float);
+  for (const std::int64_t extent : shape) bytes *= static_cast<std::uint64_t>(extent);
+  return bytes;
+}
 
 StepBuilder::Id StepBuilder::add(std::string name, std::uint64_t bytes, Shape shape) {
   Tensor tensor;

@@ -13,6 +13,9 @@ namespace deeptm {
 
 using Shape = std::vector<std::int64_t>;
 
+// Of a tensor of floats.
+std::uint64_t float_bytes(const Shape& shape);
+
 class StepBuilder {
  public:
   // A tensor, numbered by when it was added; finish() numbers it anew as a step graph wants it.

@@ -12,12 +12,6 @@ using nlohmann::json;
 // A shape or other constant that a kernel is given beside its tensors.
 Operand constant(std::int64_t extents) { return {StepBuilder::kNoBuffer, {extents}, false}; }
 
-std::uint64_t bytes_of(const Shape& shape) {
-  std::uint64_t bytes = sizeof(float);
-  for (const std::int64_t extent : shape) bytes *= static_cast<std::uint64_t>(extent);
-  return bytes;
-}
-
 json convolution_attributes(std::int64_t stride) { return {{"strides", {1, stride, stride, 1}}, {"padding", "SAME"}}; }
 
 }  // namespace
@@ -77,7 +71,7 @@ Layers::Id Layers::backward(const Convolution& layer, Id dy, bool wants_dx) {
                                            {builder_.in(layer.x), constant(4), builder_.in(dy)},
                                            {shape(filter)},
                                            convolution_attributes(layer.stride),
-                                           bytes_of(shape(layer.x)) + bytes_of(shape(dy))}));
+                                           float_bytes(shape(layer.x)) + float_bytes(shape(dy))}));
   if (!wants_dx) return dy;
   return builder_.run({layer.name + "/dx",
                        "Conv2DBackpropInput",
@@ -86,19 +80,25 @@ Layers::Id Layers::backward(const Convolution& layer, Id dy, bool wants_dx) {
                        convolution_attributes(layer.stride)});
 }
 
+Layers::Id Layers::forward(Normalisation& layer, std::string kernel, Id x, const Shape& statistics, json attributes) {
+  const Shape width = {shape(x).back()};
+  layer.x = x;
+  layer.scale = variable(layer.name + "/scale", width);
+  layer.offset = variable(layer.name + "/offset", width);
+  const Id y = builder_.run({layer.name,
+                             std::move(kernel),
+                             {builder_.in(x), builder_.in(value(layer.scale)), builder_.in(value(layer.offset))},
+                             {shape(x), statistics, statistics},
+                             std::move(attributes)});
+  layer.mean = y + 1;
+  layer.variance = y + 2;
+  return y;
+}
+
 Layers::Id Layers::forward_batch(Normalisation& layer, Id x) {
   const Shape channels = {shape(x).back()};
   layer.type = "FusedBatchNorm";
-  layer.x = x;
-  layer.scale = variable(layer.name + "/scale", channels);
-  layer.offset = variable(layer.name + "/offset", channels);
-  const Id y = builder_.run({layer.name,
-                             "FusedBatchNormV3",
-                             {builder_.in(x), builder_.in(value(layer.scale)), builder_.in(value(layer.offset))},
-                             {shape(x), channels, channels},
-                             {{"is_training", true}}});
-  layer.mean = y + 1;
-  layer.variance = y + 2;
+  const Id y = forward(layer, "FusedBatchNormV3", x, channels, {{"is_training", true}});
   for (const auto& [name, now] : {std::pair{"/moving_mean", layer.mean}, std::pair{"/moving_var", layer.variance}}) {
     const Id moving = builder_.variable(layer.name + name, channels);
     in_place(layer.name + name, "AssignSubVariableOp", moving, now);
@@ -107,18 +107,8 @@ Layers::Id Layers::forward_batch(Normalisation& layer, Id x) {
 }
 
 Layers::Id Layers::forward_layer(Normalisation& layer, Id x) {
-  const Shape in = shape(x), width = {in.back()}, rows = {in.front()};
   layer.type = "LayerNorm";
-  layer.x = x;
-  layer.scale = variable(layer.name + "/scale", width);
-  layer.offset = variable(layer.name + "/offset", width);
-  const Id y = builder_.run({layer.name,
-                             "LayerNorm",
-                             {builder_.in(x), builder_.in(value(layer.scale)), builder_.in(value(layer.offset))},
-                             {in, rows, rows}});
-  layer.mean = y + 1;
-  layer.variance = y + 2;
-  return y;
+  return forward(layer, "LayerNorm", x, {shape(x).front()}, json::object());
 }
 
 Layers::Id Layers::backward(const Normalisation& layer, Id dy) {

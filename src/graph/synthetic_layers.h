@@ -64,6 +64,9 @@ class Layers {
     Id value, momentum, gradient;
   };
 
+  // x, scale, offset -> y, mean, variance
+  Id forward(Normalisation& layer, std::string kernel, Id x, const Shape& statistics, nlohmann::json attributes);
+
   StepBuilder builder_;
   std::vector<Trained> variables_;
 };

@@ -150,8 +150,6 @@ Result<void> check(const Machine& machine) {
   return {};
 }
 
-std::string quoted(const std::string& text) { return json(text).dump(-1, ' ', false, json::error_handler_t::replace); }
-
 // 12000000000 and 1.9e-05, not 1.2e+10.
 std::string number(double value) {
   const bool whole = value == std::floor(value) && std::abs(value) < 1e15;
@@ -169,7 +167,7 @@ std::string curve_to_json(const Curve& curve) {
 std::string compute_to_json(const ComputeProfile& compute) {
   std::string types;
   for (const auto& [type, rate] : compute.by_type) {
-    types += fmt::format("{}{}:{}", types.empty() ? "" : ",", quoted(type), number(rate));
+    types += fmt::format("{}{}:{}", types.empty() ? "" : ",", quoted_json(type), number(rate));
   }
   return fmt::format("{{\"threads\":{},\"flops_per_second\":{}{},\"overlaps_memory\":{}}}", compute.threads,
                      number(compute.flops_per_second),
@@ -178,7 +176,7 @@ std::string compute_to_json(const ComputeProfile& compute) {
 }
 
 std::string tier_to_json(const MachineTier& tier) {
-  std::string text = fmt::format("{{\"name\":{},\"capacity_bytes\":{}", quoted(tier.name), tier.capacity_bytes);
+  std::string text = fmt::format("{{\"name\":{},\"capacity_bytes\":{}", quoted_json(tier.name), tier.capacity_bytes);
   if (tier.byte_addressable) {
     text += fmt::format(",\"load\":{},\"store\":{},\"load_latency_seconds\":{},\"store_latency_seconds\":{}",
                         curve_to_json(tier.load), curve_to_json(tier.store), number(tier.load_latency_seconds),
@@ -216,7 +214,7 @@ std::string machine_to_json(const Machine& machine) {
       "{{\"magic\":\"{}\",\"format\":{},\n\"name\":{},\n\"source\":{},\n\"compute\":{},\n\"copies_overlap_kernels\":{},"
       "\n"
       "\"copy_cores\":{},\n\"tiers\":[",
-      kMagic, kFormat, quoted(machine.name), quoted(machine.source), compute_to_json(machine.compute),
+      kMagic, kFormat, quoted_json(machine.name), quoted_json(machine.source), compute_to_json(machine.compute),
       machine.copies_overlap_kernels, number(machine.copy_cores));
   std::string_view separator = "\n";
   for (const MachineTier& tier : machine.tiers) {
@@ -226,10 +224,10 @@ std::string machine_to_json(const Machine& machine) {
   text += "\n],\n\"copies\":[";
   separator = "\n";
   for (const CopyPath& path : machine.copies) {
-    text +=
-        fmt::format("{}{{\"from\":{},\"to\":{},\"threads\":{},\"by_threads\":{},\"by_size\":{},\"fixed_seconds\":{}}}",
-                    separator, quoted(machine.tiers[path.from].name), quoted(machine.tiers[path.to].name), path.threads,
-                    curve_to_json(path.by_threads), curve_to_json(path.by_size), number(path.fixed_seconds));
+    text += fmt::format(
+        "{}{{\"from\":{},\"to\":{},\"threads\":{},\"by_threads\":{},\"by_size\":{},\"fixed_seconds\":{}}}", separator,
+        quoted_json(machine.tiers[path.from].name), quoted_json(machine.tiers[path.to].name), path.threads,
+        curve_to_json(path.by_threads), curve_to_json(path.by_size), number(path.fixed_seconds));
     separator = ",\n";
   }
   return text + "\n]}\n";

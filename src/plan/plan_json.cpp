@@ -15,8 +15,6 @@ using nlohmann::ordered_json;
 constexpr std::string_view kMagic = "deeptm-plan";
 constexpr std::uint32_t kFormat = 1;
 
-std::string quoted(const std::string& text) { return json(text).dump(-1, ' ', false, json::error_handler_t::replace); }
-
 TierIndex read_tier(Fields& fields, std::string_view field, const Machine& machine) {
   std::string name;
   fields.get(field, name, Need::kRequired);
@@ -79,14 +77,14 @@ std::string plan_to_json(const Plan& plan, const StepGraph& graph, const Machine
   std::string text = fmt::format(
       "{{\"magic\":\"{}\",\"format\":{},\"graph\":{},\"machine\":{},\"policy\":{},\"options\":{},\"fast_bytes\":{},"
       "\"mode\":\"{}\",\n\"births\":[",
-      kMagic, kFormat, quoted(plan.graph), quoted(plan.machine), quoted(plan.policy), quoted(plan.options),
-      plan.fast_bytes, to_string(plan.mode));
+      kMagic, kFormat, quoted_json(plan.graph), quoted_json(plan.machine), quoted_json(plan.policy),
+      quoted_json(plan.options), plan.fast_bytes, to_string(plan.mode));
   std::string_view separator = "\n";
   for (std::size_t t = 0; t < plan.births.size(); ++t) {
     const Birth& birth = plan.births[t];
     if (birth.fast_bytes == graph.tensors[t].bytes) continue;
     text += fmt::format("{}{{\"tensor\":{},\"fast_bytes\":{},\"rest\":{}}}", separator, t, birth.fast_bytes,
-                        quoted(tier(birth.rest)));
+                        quoted_json(tier(birth.rest)));
     separator = ",\n";
   }
   text += "\n],\n\"moves\":[";
@@ -94,8 +92,8 @@ std::string plan_to_json(const Plan& plan, const StepGraph& graph, const Machine
   for (const Move& move : plan.moves) {
     text +=
         fmt::format("{}{{\"tensor\":{},\"from\":{},\"to\":{},\"begin\":{},\"end\":{},\"start\":{},\"deadline\":{}{}}}",
-                    separator, move.tensor, quoted(tier(move.from)), quoted(tier(move.to)), move.begin, move.end,
-                    move.start, move.deadline, move.drop ? ",\"drop\":true" : "");
+                    separator, move.tensor, quoted_json(tier(move.from)), quoted_json(tier(move.to)), move.begin,
+                    move.end, move.start, move.deadline, move.drop ? ",\"drop\":true" : "");
     separator = ",\n";
   }
   return text + "\n]}\n";
