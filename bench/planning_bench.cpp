@@ -10,6 +10,7 @@
 
 #include "graph/graph_file.h"
 #include "graph/graph_json.h"
+#include "graph/lifetimes.h"
 #include "graph/synthetic.h"
 #include "machine/machine_json.h"
 #include "optimizer/policy.h"

@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "graph/lifetimes.h"
 #include "random_graph.h"
 #include "tiny_step.h"
 

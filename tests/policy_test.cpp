@@ -7,6 +7,7 @@
 #include <ostream>
 #include <random>
 
+#include "graph/lifetimes.h"
 #include "optimizer/bound.h"
 #include "random_graph.h"
 #include "simulator/simulator.h"

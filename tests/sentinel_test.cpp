@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "graph/lifetimes.h"
 #include "optimizer/bound.h"
 #include "optimizer/sentinel_layers.h"
 #include "optimizer/sentinel_run.h"

@@ -15,6 +15,7 @@
 #include "cli/allocation_meter.h"
 #include "cli/output.h"
 #include "cost/money.h"
+#include "graph/lifetimes.h"
 #include "optimizer/bound.h"
 #include "simulator/simulator.h"
 #include "simulator/two_level_memory.h"
@@ -29,10 +30,9 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Of everything that a result depends on.
-std::uint64_t config_hash(const Cell& cell, std::string_view what) {
+// A result depends on all that config_hash() goes over: a setting, ...
+Fnv hash_of(const Setting& setting) {
   Fnv hash;
-  const Setting& setting = *cell.setting;
   hash.add(fingerprint(setting.graph));
   for (const Kernel& kernel : setting.graph.kernels) hash.add(kernel.name);  // layers are found by them
   hash.add(setting.machine.name);
@@ -56,10 +56,15 @@ std::uint64_t config_hash(const Cell& cell, std::string_view what) {
   }
   hash.add(setting.machine.copy_cores);
   hash.add(std::uint64_t{setting.machine.compute.threads});
-  hash.add(cell.row.fast_bytes);
-  hash.add(to_string(cell.mode));
-  hash.add(what);
-  return hash.value();
+  return hash;
+}
+
+// ... a limit, a mode and what is asked of them.
+std::string config_hash(Fnv of_setting, const Cell& cell, std::string_view what) {
+  of_setting.add(cell.row.fast_bytes);
+  of_setting.add(to_string(cell.mode));
+  of_setting.add(what);
+  return fmt::format("{:016x}", of_setting.value());
 }
 
 Problem problem_of(const Cell& cell) { return cell.setting->problem(cell.row.fast_bytes, cell.mode); }
@@ -77,11 +82,13 @@ Comparison::Comparison(std::vector<Cell> cells, Options options)
     if (const auto program = read_file("/proc/self/exe")) hash.add(std::string_view(*program));
     program_ = hash.value();
   }
+  Fnv of_setting;
   for (std::size_t c = 0; c < cells_.size(); ++c) {
     Cell& cell = cells_[c];
-    cell.row.config_hash = fmt::format("{:016x}", config_hash(cell, cell.row.policy));
-    if (c == 0 || !same_limit(cells_[c - 1], cell)) tasks_.push_back({c, true});
-    tasks_.push_back({c, false});
+    if (c == 0 || cells_[c - 1].setting != cell.setting) of_setting = hash_of(*cell.setting);
+    cell.row.config_hash = config_hash(of_setting, cell, cell.row.policy);
+    if (c == 0 || !same_limit(cells_[c - 1], cell)) tasks_.push_back({c, config_hash(of_setting, cell, "bound")});
+    tasks_.push_back({c, ""});
   }
 }
 
@@ -89,8 +96,8 @@ bool Comparison::same_limit(const Cell& a, const Cell& b) const {
   return a.setting == b.setting && a.row.fast_bytes == b.row.fast_bytes && a.mode == b.mode;
 }
 
-std::filesystem::path Comparison::cached(std::uint64_t hash) const {
-  return options_.cache / fmt::format("{:016x}-{:016x}.json", hash, program_);
+std::filesystem::path Comparison::cached(std::string_view hash) const {
+  return options_.cache / fmt::format("{}-{:016x}.json", hash, program_);
 }
 
 // The hardware cache: nothing is planned, so there is nothing to verify.
@@ -142,7 +149,7 @@ Row Comparison::compute(const Cell& cell, const Problem& problem) const {
 
 std::optional<Row> Comparison::from_cache(const Cell& cell) const {
   if (options_.cache.empty()) return std::nullopt;
-  const auto text = read_file(cached(config_hash(cell, cell.row.policy)));
+  const auto text = read_file(cached(cell.row.config_hash));
   if (!text) return std::nullopt;
   try {
     Row row = cell.row;
@@ -169,13 +176,13 @@ Row Comparison::evaluate(const Cell& cell, unsigned worker) {
     row.error = "planning takes more memory than there is";
   }
   if (!options_.cache.empty() && row.error.empty()) {
-    (void)write_json(cached(config_hash(cell, cell.row.policy)), to_json(row));
+    (void)write_json(cached(cell.row.config_hash), to_json(row));
   }
   return row;
 }
 
-Comparison::Bounded Comparison::compute_bound(const Cell& cell) const {
-  const auto file = cached(config_hash(cell, "bound"));
+Comparison::Bounded Comparison::compute_bound(const Cell& cell, std::string_view hash) const {
+  const auto file = cached(hash);
   if (!options_.cache.empty()) {
     if (const auto text = read_file(file)) {
       const auto json = nlohmann::json::parse(*text, nullptr, false);
@@ -200,10 +207,11 @@ void Comparison::work(unsigned worker) {
     const Cell& cell = cells_[task->cell];
     {
       const std::lock_guard lock(mutex_);
-      status_[worker] = fmt::format("{} {} {}", cell.row.graph, cell.row.fast, task->bound ? "bound" : cell.row.policy);
+      status_[worker] =
+          fmt::format("{} {} {}", cell.row.graph, cell.row.fast, task->bounds() ? "bound" : cell.row.policy);
     }
-    if (task->bound) {
-      const Bounded bounded = compute_bound(cell);
+    if (task->bounds()) {
+      const Bounded bounded = compute_bound(cell, task->bound_hash);
       const std::lock_guard lock(mutex_);
       for (std::size_t c = task->cell; c < cells_.size() && same_limit(cells_[c], cell); ++c) bounds_[c] = bounded;
     } else {

@@ -42,7 +42,9 @@ class Comparison {
   using Bounded = Result<double>;  // the best performance that the limit allows
   struct Task {
     std::size_t cell = 0;
-    bool bound = false;  // of that cell and those of the same limit behind it
+    std::string bound_hash{};  // of the bound of that cell and those of the same limit behind it; empty: its row
+
+    bool bounds() const { return !bound_hash.empty(); }
   };
 
   void work(unsigned worker);
@@ -52,8 +54,8 @@ class Comparison {
   Row compute(const Cell& cell, const Problem& problem) const;
   Row simulate_cache(const Cell& cell) const;
   std::optional<Row> from_cache(const Cell& cell) const;
-  Bounded compute_bound(const Cell& cell) const;
-  std::filesystem::path cached(std::uint64_t hash) const;
+  Bounded compute_bound(const Cell& cell, std::string_view hash) const;
+  std::filesystem::path cached(std::string_view hash) const;
   bool same_limit(const Cell& a, const Cell& b) const;
 
   std::vector<Cell> cells_;

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "graph/graph_file.h"
+#include "graph/lifetimes.h"
 #include "graph/scale.h"
 #include "machine/machine_json.h"
 

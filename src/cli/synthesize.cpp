@@ -8,7 +8,7 @@
 #include "cli/command_line.h"
 #include "cli/output.h"
 #include "graph/graph_file.h"
-#include "graph/summary.h"
+#include "graph/lifetimes.h"
 #include "graph/synthetic.h"
 
 namespace deeptm::cli {
@@ -30,9 +30,8 @@ int run(Options options) {
   const auto graph = synthesize(options.graph);
   if (!graph) return refuse("synthesize: " + graph.error().message);
   if (auto written = write_graph(options.output, *graph); !written) return refuse(written.error().message, kFailed);
-  const GraphSummary summary = summarize(*graph);
   fmt::print("{}: {} kernels, {} tensors, {} accesses, {} alive at the peak\n", options.output, graph->kernels.size(),
-             graph->tensors.size(), graph->accesses.size(), format_bytes(summary.peak_bytes));
+             graph->tensors.size(), graph->accesses.size(), format_bytes(live_peak_bytes(*graph)));
   return 0;
 }
 

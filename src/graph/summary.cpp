@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "graph/graph_json.h"
+#include "graph/lifetimes.h"
 
 namespace deeptm {
 namespace {
@@ -50,24 +51,6 @@ void count_tensor(const Tensor& tensor, GraphSummary& summary) {
   while (summary.lifetimes.size() <= row) summary.lifetimes.push_back({std::uint64_t{1} << summary.lifetimes.size()});
   ++summary.lifetimes[row].tensors;
   summary.lifetimes[row].bytes += tensor.bytes;
-}
-
-void find_peak(const StepGraph& graph, GraphSummary& summary) {
-  std::vector<std::uint64_t> born(graph.kernels.size(), 0), dies(graph.kernels.size(), 0);
-  for (const Tensor& tensor : graph.tensors) {
-    if (tensor.foreign) continue;
-    born[tensor.first_kernel] += tensor.bytes;
-    dies[tensor.last_kernel] += tensor.bytes;
-  }
-  std::uint64_t live = 0;
-  for (std::size_t k = 0; k < born.size(); ++k) {
-    live += born[k];
-    if (live > summary.peak_bytes) {
-      summary.peak_bytes = live;
-      summary.peak_kernel = static_cast<KernelIndex>(k);
-    }
-    live -= dies[k];
-  }
 }
 
 void count_accesses(const StepGraph& graph, GraphSummary& summary) {
@@ -176,7 +159,9 @@ GraphSummary summarize(const StepGraph& graph) {
   GraphSummary summary;
   count_kernels(graph, summary);
   for (const Tensor& tensor : graph.tensors) count_tensor(tensor, summary);
-  find_peak(graph, summary);
+  const LivePeak peak = live_peak(graph);
+  summary.peak_bytes = peak.bytes;
+  summary.peak_kernel = peak.kernel;
   count_accesses(graph, summary);
   find_biggest(graph, summary);
   return summary;

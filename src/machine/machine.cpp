@@ -26,4 +26,11 @@ double copy_seconds(const CopyPath& path, std::uint64_t bytes, std::uint64_t tog
   return pieces * path.fixed_seconds + static_cast<double>(bytes) / bytes_per_second;
 }
 
+double seconds_beside_copies(const Machine& machine, double work, double busy) {
+  const double left = 1.0 - machine.copy_cores / machine.compute.threads;
+  if (busy <= 0 || left >= 1.0) return work;
+  if (left > 0 && work / left <= busy) return work / left;
+  return left > 0 ? busy + (work - busy * left) : busy + work;
+}
+
 }  // namespace deeptm

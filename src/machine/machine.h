@@ -57,4 +57,7 @@ struct Machine {
 // Seconds of copying `bytes` in pieces of which `together` lie together (both above 0).
 double copy_seconds(const CopyPath& path, std::uint64_t bytes, std::uint64_t together);
 
+// Seconds of a kernel's work when copies run beside it for the first `busy` of them (if above 0) and take their cores.
+double seconds_beside_copies(const Machine& machine, double work, double busy);
+
 }  // namespace deeptm

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/range_heap.h"
+#include "graph/lifetimes.h"
 
 namespace deeptm {
 namespace {
@@ -18,30 +19,23 @@ class Pool {
       : graph_(graph),
         plan_(plan),
         at_(graph.tensors.size(), kNowhere),
-        born_(graph.kernels.size()),
-        dead_(graph.kernels.size() + 1),
+        lifetimes_(graph),
         due_(graph.kernels.size() + 1) {
     use_.by_kernel.resize(graph.kernels.size());
-    for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
-      const Tensor& tensor = graph.tensors[t];
-      if (tensor.foreign) continue;
-      (tensor.alive_at_start ? there_ : born_[tensor.first_kernel]).push_back(t);
-      if (!tensor.alive_at_end) dead_[tensor.last_kernel + 1].push_back(t);
-    }
     for (std::size_t m = 0; m < plan.moves.size(); ++m) {
       if (plan.moves[m].from == 0) due_[plan.moves[m].deadline].push_back(m);
     }
   }
 
   PoolUse run() {
-    for (const TensorIndex t : there_) birth(t);
+    for (const TensorIndex t : lifetimes_.at_start) birth(t);
     for (std::uint32_t k = 0; k < graph_.kernels.size(); ++k) {
-      for (const TensorIndex t : dead_[k]) leave(t);
+      for (const TensorIndex t : lifetimes_.dead_before[k]) leave(t);
       for (const std::size_t m : due_[k]) leave(plan_.moves[m].tensor);
       for (; next_ < plan_.moves.size() && plan_.moves[next_].start == k; ++next_) {
         if (plan_.moves[next_].to == 0) enter(plan_.moves[next_].tensor);
       }
-      for (const TensorIndex t : born_[k]) birth(t);
+      for (const TensorIndex t : lifetimes_.born_at[k]) birth(t);
       use_.by_kernel[k] = ends_.empty() ? 0 : *ends_.rbegin() * kPage;
       use_.bytes = std::max(use_.bytes, use_.by_kernel[k]);
     }
@@ -71,8 +65,7 @@ class Pool {
   const Plan& plan_;
   std::vector<std::uint64_t> at_;  // by tensor: its first page
   std::set<std::uint64_t> ends_;   // of those that are there
-  std::vector<TensorIndex> there_;
-  std::vector<std::vector<TensorIndex>> born_, dead_;
+  Lifetimes lifetimes_;
   std::vector<std::vector<std::size_t>> due_;  // by deadline: moves out
   std::size_t next_ = 0;
   RangeHeap space_{0, std::uint64_t{1} << 50};

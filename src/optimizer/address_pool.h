@@ -16,7 +16,7 @@ struct PoolUse {
 };
 
 // Whole tensors in order of the plan, each in the smallest gap that holds it (the lowest of equal ones), at multiples
-// of 4096 bytes. For plans that move whole tensors. O((tensors + moves) log).
+// of 4096 bytes. For plans that move whole tensors within the step. O((tensors + moves) log).
 PoolUse use_of_pool(const StepGraph& graph, const Plan& plan);
 
 }  // namespace deeptm

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "graph/lifetimes.h"
 #include "optimizer/policy.h"
 #include "optimizer/uses.h"
 
@@ -26,14 +27,7 @@ class DemandRun {
         clean_(graph_.tensors.size()),
         key_(graph_.tensors.size()),
         touched_(graph_.tensors.size(), kNever),
-        born_at_(graph_.kernels.size()),
-        dead_before_(graph_.kernels.size() + 1) {
-    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
-      if (graph_.tensors[t].foreign) continue;
-      if (!graph_.tensors[t].alive_at_start) born_at_[graph_.tensors[t].first_kernel].push_back(t);
-      if (!graph_.tensors[t].alive_at_end) dead_before_[graph_.tensors[t].last_kernel + 1].push_back(t);
-    }
-  }
+        lifetimes_(graph_) {}
 
   Plan run(std::string_view name) {
     std::vector<bool> start(graph_.tensors.size());  // of those alive at the start: fast there
@@ -91,19 +85,19 @@ class DemandRun {
     }
     std::size_t access = 0;
     for (std::uint32_t k = 0; k < graph_.kernels.size(); ++k) {
-      for (const TensorIndex t : dead_before_[k]) leave(t);
+      for (const TensorIndex t : lifetimes_.dead_before[k]) leave(t);
       std::size_t end = access;
       while (end < graph_.accesses.size() && graph_.accesses[end].kernel == k) ++end;
       kernel(plan, k, access, end);
       access = end;
     }
-    for (const TensorIndex t : dead_before_[graph_.kernels.size()]) leave(t);
+    for (const TensorIndex t : lifetimes_.dead_before[graph_.kernels.size()]) leave(t);
     return plan;
   }
 
   void kernel(Plan& plan, std::uint32_t k, std::size_t begin, std::size_t end) {
     for (std::size_t a = begin; a < end; ++a) touched_[graph_.accesses[a].tensor] = k;
-    for (const TensorIndex t : born_at_[k]) touched_[t] = k;
+    for (const TensorIndex t : lifetimes_.born_at[k]) touched_[t] = k;
     held_ = 0;
     for (std::size_t a = begin; a < end; ++a) {
       const TensorIndex t = graph_.accesses[a].tensor;
@@ -120,7 +114,7 @@ class DemandRun {
       held_ += tensor.bytes;
       clean_[t] = true;
     }
-    for (const TensorIndex t : born_at_[k]) {
+    for (const TensorIndex t : lifetimes_.born_at[k]) {
       const Tensor& tensor = graph_.tensors[t];
       if (!make_room(plan, k, tensor.bytes)) continue;
       plan.births[t].fast_bytes = tensor.bytes;
@@ -199,7 +193,7 @@ class DemandRun {
   TensorUses uses_;
   std::vector<bool> fast_, clean_;
   std::vector<std::uint64_t> key_, touched_;  // touched_: the kernel that touched it last
-  std::vector<std::vector<TensorIndex>> born_at_, dead_before_;
+  Lifetimes lifetimes_;
   std::set<std::pair<std::uint64_t, TensorIndex>> order_;
   std::uint64_t used_ = 0;
   std::uint64_t held_ = 0;  // of used_: what the kernel touches and so can't leave

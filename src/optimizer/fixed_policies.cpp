@@ -2,6 +2,7 @@
 // Policies that never move anything.
 #include <algorithm>
 
+#include "graph/lifetimes.h"
 #include "optimizer/policy.h"
 
 namespace deeptm {
@@ -9,13 +10,6 @@ namespace {
 
 Birth fast(const Tensor& tensor) { return {tensor.bytes, 1}; }
 Birth slow(const Tensor& tensor) { return tensor.foreign ? fast(tensor) : Birth{0, 1}; }
-
-// Tensors that die before each kernel, ordered as they are in the graph.
-std::vector<std::vector<TensorIndex>> deaths_before(const StepGraph& graph) {
-  std::vector<std::vector<TensorIndex>> deaths(graph.kernels.size() + 1);
-  for (TensorIndex t = 0; t < graph.tensors.size(); ++t) deaths[graph.tensors[t].last_kernel + 1].push_back(t);
-  return deaths;
-}
 
 }  // namespace
 
@@ -35,7 +29,7 @@ Result<Plan> plan_all_slow(const Problem& problem) {
 Result<Plan> plan_first_touch(const Problem& problem) {
   const StepGraph& graph = problem.graph;
   Plan plan = plan_for(problem, "first-touch");
-  const auto deaths = deaths_before(graph);
+  const Lifetimes lifetimes(graph);
   // A variable whose update makes a new buffer is at the next step's start where the new buffer was born. One that
   // finds no room then is slow from the start: what is fast at the start and settles there can only become less.
   std::vector<bool> settled_slow(graph.tensors.size());
@@ -47,9 +41,7 @@ Result<Plan> plan_first_touch(const Problem& problem) {
     for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {  // by first_kernel
       const Tensor& tensor = graph.tensors[t];
       while (kernel < tensor.first_kernel) {
-        for (const TensorIndex dead : deaths[++kernel]) {
-          if (!graph.tensors[dead].foreign) used -= plan.births[dead].fast_bytes;
-        }
+        for (const TensorIndex dead : lifetimes.dead_before[++kernel]) used -= plan.births[dead].fast_bytes;
       }
       const bool may = !settled_slow[t] && !(tensor.becomes && settled_slow[*tensor.becomes]);
       const bool fits = tensor.foreign || (may && used + tensor.bytes <= problem.fast_bytes);

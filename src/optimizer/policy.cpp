@@ -7,6 +7,7 @@
 #include <array>
 
 #include "base/bytes.h"
+#include "graph/lifetimes.h"
 
 namespace deeptm {
 namespace {
@@ -110,18 +111,6 @@ Plan plan_for(const Problem& problem, std::string_view policy) {
   plan.fast_bytes = problem.fast_bytes;
   plan.mode = problem.mode;
   return plan;
-}
-
-std::uint64_t live_peak_bytes(const StepGraph& graph) {
-  std::vector<std::int64_t> change(graph.kernels.size() + 1);
-  for (const Tensor& tensor : graph.tensors) {
-    if (tensor.foreign) continue;
-    change[tensor.first_kernel] += static_cast<std::int64_t>(tensor.bytes);
-    change[tensor.last_kernel + 1] -= static_cast<std::int64_t>(tensor.bytes);
-  }
-  std::int64_t live = 0, peak = 0;
-  for (const std::int64_t by : change) peak = std::max(peak, live += by);
-  return static_cast<std::uint64_t>(peak);
 }
 
 }  // namespace deeptm

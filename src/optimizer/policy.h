@@ -53,9 +53,6 @@ Result<Policy> find_policy(std::string_view text);
 // A plan without births and moves that says what it is for.
 Plan plan_for(const Problem& problem, std::string_view policy);
 
-// Most bytes of tensors alive at one kernel; foreign ones do not count.
-std::uint64_t live_peak_bytes(const StepGraph& graph);
-
 // Yardsticks: everything in the fast tier whatever the limit; everything in the second; each tensor where there is room
 // at its birth, nothing moves (the DeepTM paper's "Origin").
 Result<Plan> plan_all_fast(const Problem& problem);

@@ -26,6 +26,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "graph/lifetimes.h"
 #include "optimizer/policy.h"
 #include "optimizer/sentinel_layers.h"
 #include "optimizer/sentinel_run.h"

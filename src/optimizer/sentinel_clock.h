@@ -21,8 +21,7 @@ struct Flight {
 
 class CopyClock {
  public:
-  explicit CopyClock(const Machine& machine)
-      : paths_{machine.path(0, 1), machine.path(1, 0)}, left_(1.0 - machine.copy_cores / machine.compute.threads) {}
+  explicit CopyClock(const Machine& machine) : machine_(&machine), paths_{machine.path(0, 1), machine.path(1, 0)} {}
 
   double now() const { return now_; }
   void wait_until(double time) { now_ = std::max(now_, time); }
@@ -38,18 +37,14 @@ class CopyClock {
   // Time passes: copies that run beside the kernel take cores from it.
   void run_kernel(double work) {
     const double busy = *std::max_element(free_.begin(), free_.end()) - now_;
-    if (busy > 0 && left_ < 1.0) {
-      const double alone = left_ > 0 ? std::max(0.0, work - busy * left_) : work;
-      work = left_ > 0 && work / left_ <= busy ? work / left_ : busy + alone;
-    }
-    now_ += work;
+    now_ += seconds_beside_copies(*machine_, work, busy);
   }
 
  private:
   static std::size_t index(Direction to) { return static_cast<std::size_t>(to); }
 
+  const Machine* machine_;
   std::array<const CopyPath*, 2> paths_;
-  double left_;  // share of the cores, beside copies
   double now_ = 0.0;
   std::array<double, 2> free_{};  // when the last copy of a queue ends
   std::array<std::deque<Flight>, 2> flights_;

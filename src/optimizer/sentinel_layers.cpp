@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "optimizer/policy.h"
+#include "graph/lifetimes.h"
 
 namespace deeptm {
 namespace {

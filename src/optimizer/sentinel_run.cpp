@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "graph/lifetimes.h"
 #include "optimizer/sentinel_state.h"
 
 namespace deeptm {
@@ -19,18 +20,11 @@ class Run {
         intervals_(intervals),
         rule_(rule),
         async_(problem.mode == CopyMode::kAsync),
-        born_at_(graph_.kernels.size()),
-        dead_before_(graph_.kernels.size() + 1),
+        lifetimes_(graph_),
         left_seconds_(graph_.kernels.size() + 1),
         state_(problem, uses, intervals) {
-    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
-      const Tensor& tensor = graph_.tensors[t];
-      if (tensor.foreign) continue;
-      if (!tensor.alive_at_start) born_at_[tensor.first_kernel].push_back(t);
-      if (!tensor.alive_at_end) dead_before_[tensor.last_kernel + 1].push_back(t);
-    }
     // The region first: it is promised.
-    for (auto& born : born_at_) {
+    for (auto& born : lifetimes_.born_at) {
       std::stable_partition(born.begin(), born.end(), [&](TensorIndex t) { return intervals_.short_lived(t); });
     }
     for (std::size_t i = 0; i < intervals.size(); ++i) {
@@ -93,7 +87,7 @@ class Run {
     double begun = 0.0;
     std::uint32_t& boundary = state_.boundary;
     for (boundary = 0; boundary <= kernels; ++boundary) {
-      for (const TensorIndex t : dead_before_[boundary]) state_.die(t);
+      for (const TensorIndex t : lifetimes_.dead_before[boundary]) state_.die(t);
       state_.finish();
       for (const TensorIndex t : release_at_[boundary]) state_.release(t);
       if (boundary == kernels) break;
@@ -169,9 +163,9 @@ class Run {
     const std::uint32_t boundary = state_.boundary;
     const KernelCost& cost = problem_.costs.kernels[boundary];
     const auto accesses = std::span(graph_.accesses).subspan(cost.first_access, cost.access_count);
-    for (const TensorIndex t : dead_before_[boundary + 1]) state_.wait_for(t);
+    for (const TensorIndex t : lifetimes_.dead_before[boundary + 1]) state_.wait_for(t);
     for (const Access& access : accesses) prepare(access);
-    for (const TensorIndex t : born_at_[boundary]) bear(t);
+    for (const TensorIndex t : lifetimes_.born_at[boundary]) bear(t);
     double extra = 0.0;
     for (const AccessCost& access : problem_.costs.of(cost)) {
       const At at = state_.at(access.tensor);
@@ -329,7 +323,7 @@ class Run {
   const SentinelIntervals& intervals_;
   const SentinelRule& rule_;
   bool async_;
-  std::vector<std::vector<TensorIndex>> born_at_, dead_before_;
+  Lifetimes lifetimes_;
   std::vector<double> left_seconds_;  // of all kernels from this one on, with everything fast
   std::vector<std::uint64_t> peaks_;  // of what is planned, by interval
 

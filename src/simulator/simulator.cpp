@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "graph/lifetimes.h"
+
 namespace deeptm {
 namespace {
 
@@ -23,6 +25,7 @@ class Simulator {
         costs_(costs),
         plan_(plan),
         tiers_(static_cast<TierIndex>(machine.tiers.size())),
+        lifetimes_(graph),
         where_(graph.tensors.size() * tiers_),
         queue_free_(machine.copies.size(), 0.0) {
     timeline_.kernels.resize(graph.kernels.size());
@@ -38,28 +41,19 @@ class Simulator {
       at(t, 0) = plan.births[t].fast_bytes;
       at(t, plan.births[t].rest) += graph.tensors[t].bytes - plan.births[t].fast_bytes;
     }
-    deaths_.resize(graph.kernels.size() + 1);
-    births_.resize(graph.kernels.size() + 1);
-    for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
-      if (graph.tensors[t].alive_at_start) {
-        enter(t);
-      } else {
-        births_[graph.tensors[t].first_kernel].push_back(t);
-      }
-      if (!graph.tensors[t].alive_at_end) deaths_[graph.tensors[t].last_kernel + 1].push_back(t);
-    }
+    for (const TensorIndex t : lifetimes_.at_start) enter(t);
   }
 
   Timeline run() {
     const auto kernels = static_cast<std::uint32_t>(graph_.kernels.size());
     for (std::uint32_t boundary = 0; boundary <= kernels; ++boundary) {
-      for (const TensorIndex t : deaths_[boundary]) leave(t);
+      for (const TensorIndex t : lifetimes_.dead_before[boundary]) leave(t);
       const double before = now_;
       wait_for_due(boundary);
       start_moves(boundary);
       timeline_.stall_seconds += now_ - before;
       if (boundary == kernels) break;
-      for (const TensorIndex t : births_[boundary]) enter(t);
+      for (const TensorIndex t : lifetimes_.born_at[boundary]) enter(t);
       run_kernel(boundary);
     }
     timeline_.step_seconds = now_;
@@ -173,30 +167,23 @@ class Simulator {
       }
     }
     const double work = costs_.seconds(kernel, extra);
-    const double seconds = beside_copies(work);
+    // Queues are busy from now on without a gap, because every copy in them is queued already.
+    const double busy = *std::max_element(queue_free_.begin(), queue_free_.end()) - now_;
+    const double seconds = seconds_beside_copies(machine_, work, busy);
     timeline_.kernels[k] = {now_, now_ + seconds};
     timeline_.kernel_seconds += seconds;
     now_ += seconds;
-  }
-
-  // Queues are busy from now on without a gap, because every copy in them is queued already.
-  double beside_copies(double work) const {
-    const double left = 1.0 - machine_.copy_cores / machine_.compute.threads;
-    const double busy = *std::max_element(queue_free_.begin(), queue_free_.end()) - now_;
-    if (busy <= 0 || left >= 1.0) return work;
-    if (left > 0 && work / left <= busy) return work / left;
-    return left > 0 ? busy + (work - busy * left) : busy + work;
   }
 
   const StepGraph& graph_;
   const Machine& machine_;
   const StepCosts& costs_;
   const Plan& plan_;
-  TierIndex tiers_;                   // how many
+  TierIndex tiers_;  // how many
+  Lifetimes lifetimes_;
   std::vector<std::uint64_t> where_;  // bytes by tensor and tier
   std::vector<double> queue_free_;    // by copy path: when its last copy ends
   std::vector<std::vector<std::size_t>> due_;
-  std::vector<std::vector<TensorIndex>> births_, deaths_;
   std::vector<double> carried_due_;  // by boundary: when what the last step carried over is there
   std::vector<Running> running_;
   std::size_t next_ = 0;

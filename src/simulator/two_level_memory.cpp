@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/range_heap.h"
+#include "graph/lifetimes.h"
 #include "graph/summary.h"
 #include "graph/validate.h"
 #include "plan/plan.h"
@@ -42,28 +43,20 @@ class TwoLevelSimulator {
         space_(0, kSpace),
         next_(next_selves(graph)),
         address_(graph.tensors.size()),
-        born_at_(graph.kernels.size()),
-        dead_after_(graph.kernels.size()) {
-    for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
-      const Tensor& tensor = graph.tensors[t];
-      if (tensor.foreign) continue;
-      if (!tensor.alive_at_start) born_at_[tensor.first_kernel].push_back(t);
-      if (!tensor.alive_at_end) dead_after_[tensor.last_kernel].push_back(t);
-    }
-  }
+        lifetimes_(graph) {}
 
   TwoLevelMemory step() {
     begin_step();
     result_ = {};
     std::size_t access = 0;
     for (std::uint32_t k = 0; k < graph_.kernels.size(); ++k) {
-      for (const TensorIndex t : born_at_[k]) allocate(t);
+      for (const TensorIndex t : lifetimes_.born_at[k]) allocate(t);
       double extra = 0.0;
       for (; access < graph_.accesses.size() && graph_.accesses[access].kernel == k; ++access) {
         extra += extra_seconds(graph_.accesses[access]);
       }
       result_.step_seconds += costs_.seconds(costs_.kernels[k], extra);
-      for (const TensorIndex t : dead_after_[k]) release(t);
+      for (const TensorIndex t : lifetimes_.dead_before[k + 1]) release(t);
     }
     end_step();
     return result_;
@@ -79,9 +72,8 @@ class TwoLevelSimulator {
   }
 
   void begin_step() {
-    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
-      const Tensor& tensor = graph_.tensors[t];
-      if (tensor.alive_at_start && !tensor.foreign && !address_[t]) allocate(t);
+    for (const TensorIndex t : lifetimes_.at_start) {
+      if (!address_[t]) allocate(t);
     }
   }
 
@@ -140,7 +132,7 @@ class TwoLevelSimulator {
   RangeHeap space_;
   std::vector<std::optional<TensorIndex>> next_;
   std::vector<std::optional<std::uint64_t>> address_;  // by tensor, in units; of those alive
-  std::vector<std::vector<TensorIndex>> born_at_, dead_after_;
+  Lifetimes lifetimes_;
   TwoLevelMemory result_;
 };
 
