@@ -267,25 +267,27 @@ Dqn train_on_chain(const DqnOptions& options, int steps) {
   return dqn;
 }
 
-void expect_best_values(const Dqn& dqn) {
+// Transitions are certain, so nothing but learning itself is left to spread the values.
+void expect_best_values(const Dqn& dqn, double tolerance) {
   for (std::uint32_t position = 0; position < Chain::kEnd; ++position) {
     std::array<float, 2> values{};
     dqn.network().values(Chain::state(position), values);
     EXPECT_EQ(dqn.greedy(Chain::state(position)), 1) << position;
-    // Transitions are certain, so nothing but learning itself is left to spread the values.
     for (std::size_t a = 0; a < 2; ++a)
-      EXPECT_NEAR(values[a], Chain::kBest[position][a], 0.02) << position << ", " << a;
+      EXPECT_NEAR(values[a], Chain::kBest[position][a], tolerance) << position << ", " << a;
   }
 }
 
-TEST(DqnTest, LearnsTheBestValuesOfAChain) { expect_best_values(train_on_chain(chain_options(), 4000)); }
+// Targets that move with every step, as the paper's do, overshoot for long: of seeds 1 to 20 the worst is off by 0.064.
+TEST(DqnTest, LearnsTheBestValuesOfAChain) { expect_best_values(train_on_chain(chain_options(), 10'000), 0.1); }
 
-TEST(DqnTest, LearnsThemWithATargetNetworkAndSquaredLossToo) {
+// Of seeds 1 to 20 the worst is off by 0.005.
+TEST(DqnTest, LearnsThemBetterWithATargetNetwork) {
   DqnOptions options = chain_options();
   options.target_every = 20;
   options.learn_every = 2;
   options.loss = TdLoss::kSquared;
-  expect_best_values(train_on_chain(options, 8000));
+  expect_best_values(train_on_chain(options, 8000), 0.02);
 }
 
 TEST(DqnTest, SameSeedSameNumbers) {
