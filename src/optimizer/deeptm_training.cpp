@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <optional>
 
 #include "learning/dqn_json.h"
 #include "learning/exploration.h"
@@ -28,47 +29,79 @@ class Search {
       : problem_(problem),
         training_(problem.training != nullptr ? *problem.training : kDefault),
         name_(name),
-        ends_on_overflow_(options.contains("ends-on-overflow")),
+        options_(options),
         deeptm_(problem, DeepTmOptions(options)),
         rewards_(problem, beta_of(options), options.contains("printed-reward")) {}
 
   Result<Plan> run() {
     // Any answer is worth a look before the agent has learned one; where training is called off, it counts.
-    HotIsFast hot;
-    AlwaysFast fast;
-    StaysWhereItIs stays;
-    for (Chooser* rule : {static_cast<Chooser*>(&hot), static_cast<Chooser*>(&fast), static_cast<Chooser*>(&stays)}) {
-      settle(*rule, "rule");
-    }
+    settle_rules(deeptm_, best_);
     if (training_.agent != nullptr) {
-      AgentChooser chooser(training_.agent->network);
-      settle(chooser, "agent");
+      network_ = training_.agent->network;
+      settle_agent(deeptm_, best_);
     } else if (auto trained = train(); !trained) {
       return tl::unexpected(trained.error());
     }
-    best_.options = fmt::format("by={} episodes={} decisions={} weights-given-up={}", by_, episodes_, decisions_,
-                                deeptm_.given_up());
-    return std::move(best_);
+    const std::string found =
+        fmt::format("episodes={} decisions={} weights-given-up={}", episodes_, decisions_, deeptm_.given_up());
+    if (options_.contains("beta25") || options_.contains("beta50") || options_.contains("beta75")) weigh_price();
+    best_.plan.options = fmt::format("by={} {}", best_.by, found);
+    return std::move(best_.plan);
   }
 
  private:
   static inline const Training kDefault{};
 
-  void settle(Chooser& chooser, std::string_view who) {
+  struct Best {
+    Plan plan;
+    double seconds = HUGE_VAL;
+    std::string by;  // who decided
+  };
+
+  static double consider(const DeepTm& deeptm, Plan plan, std::string_view by, Best& best) {
+    const double seconds = deeptm.seconds(plan);
+    if (seconds < best.seconds) best = {std::move(plan), seconds, std::string(by)};
+    return seconds;
+  }
+
+  // Step after step until they are the same.
+  void settle(DeepTm& deeptm, Chooser& chooser, std::string_view by, Best& best) const {
     for (int round = 0; round < kMostRounds; ++round) {
-      consider(deeptm_.step(name_, chooser), who);
-      if (deeptm_.settled()) return;
+      consider(deeptm, deeptm.step(name_, chooser), by, best);
+      if (deeptm.settled()) return;
     }
   }
 
-  double consider(Plan plan, std::string_view who) {
-    const double seconds = deeptm_.seconds(plan);
-    if (seconds < best_seconds_) {
-      best_seconds_ = seconds;
-      best_ = std::move(plan);
-      by_ = who;
+  void settle_rules(DeepTm& deeptm, Best& best) const {
+    HotIsFast hot;
+    AlwaysFast fast;
+    StaysWhereItIs stays;
+    settle(deeptm, hot, "rule-hot-is-fast", best);
+    settle(deeptm, fast, "rule-always-fast", best);
+    settle(deeptm, stays, "rule-stays", best);
+  }
+
+  void settle_agent(DeepTm& deeptm, Best& best) const {
+    AgentChooser chooser(*network_);
+    settle(deeptm, chooser, "agent", best);
+  }
+
+  // Less fast memory, where it is worth more than the time that it costs. (As printed the agent itself would have to
+  // learn to leave memory unused, from a reward for the most that it used at any time.)
+  void weigh_price() {
+    double most = rewards_.of(rewards_.worth(best_.seconds, problem_.fast_bytes));
+    for (std::uint64_t percent = 90; percent >= 10; percent -= 10) {
+      Problem smaller = problem_;
+      smaller.fast_bytes = problem_.fast_bytes / 100 * percent;
+      DeepTm deeptm(smaller, DeepTmOptions(options_));
+      Best best;
+      settle_rules(deeptm, best);
+      if (network_) settle_agent(deeptm, best);
+      const double reward = rewards_.of(rewards_.worth(best.seconds, smaller.fast_bytes));
+      if (reward <= most) continue;
+      most = reward;
+      best_ = std::move(best);
     }
-    return seconds;
   }
 
   Result<void> train() {
@@ -82,6 +115,7 @@ class Search {
       episode(*learner, e);
       ++episodes_;
     }
+    network_ = learner->network();
     if (training_.trained) training_.trained({options, trained_on(), learner->network()});
     return {};
   }
@@ -101,21 +135,21 @@ class Search {
   void episode(Dqn& learner, std::uint32_t number) {
     const double greedy = greedy_probability(number, learner.options().exploring_episodes);
     AgentChooser chooser(learner, greedy);
-    chooser.ends_on_overflow = ends_on_overflow_;
+    chooser.ends_on_overflow = options_.contains("ends-on-overflow");
     Plan plan = deeptm_.step(name_, chooser);
     const std::uint64_t fast_bytes = plan.fast_bytes;
-    const double seconds = consider(std::move(plan), fmt::format("episode-{}", number));
+    const double seconds = consider(deeptm_, std::move(plan), fmt::format("episode-{}", number), best_);
     const double reward = rewards_.of(rewards_.worth(seconds, fast_bytes));
     chooser.finish(reward);
     decisions_ = chooser.decisions();
     const double ideal = problem_.costs.all_fast_seconds();
     if (training_.episode) {
       training_.episode({number, greedy, chooser.step_rewards(), reward, chooser.mean_loss(), ideal / seconds,
-                         ideal / best_seconds_});
+                         ideal / best_.seconds});
     }
     if (problem_.progress) {
       problem_.progress(fmt::format("episode {} of {}, performance {:.3f}", number + 1, learner.options().episodes,
-                                    ideal / best_seconds_));
+                                    ideal / best_.seconds));
     }
   }
 
@@ -127,12 +161,11 @@ class Search {
   const Problem& problem_;
   const Training& training_;
   std::string_view name_;
-  bool ends_on_overflow_;
+  const PolicyOptions& options_;
   DeepTm deeptm_;
   EpisodeRewards rewards_;
-  Plan best_;
-  double best_seconds_ = HUGE_VAL;
-  std::string by_;
+  Best best_;
+  std::optional<QNetwork> network_;  // as far as it is trained
   std::uint32_t episodes_ = 0;
   std::uint64_t decisions_ = 0;
 };

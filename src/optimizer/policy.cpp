@@ -63,8 +63,8 @@ const std::array<Policy, 13> kPolicies = {{
     {"sentinel", "Sentinel: moved by intervals of layers, fetched an interval ahead", kSentinelOptions, plan_sentinel},
     {"deeptm-heat", "DeepTM without learning: what is hot is fast", kHeatOptions, plan_deeptm_heat},
     {"deeptm-no-drl", "DeepTM's parts around the better of AutoTM and Sentinel", kPartOptions, plan_deeptm_no_drl},
-    {"deeptm-sync", "DeepTM: an agent learns; moves between kernels", kDeepTmOptions, plan_deeptm_sync},
-    {"deeptm-async", "DeepTM: an agent learns; moves beside kernels", kDeepTmOptions, plan_deeptm_async, true},
+    {"deeptm-sync", "DeepTM: an agent learns; moves between kernels", kDeepTmOptions, plan_deeptm_sync, false, true},
+    {"deeptm-async", "DeepTM: an agent learns; moves beside kernels", kDeepTmOptions, plan_deeptm_async, true, true},
 }};
 
 // "a, b, c"

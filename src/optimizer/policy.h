@@ -62,6 +62,7 @@ struct Policy {
   std::span<const PolicyOption> known;  // its options
   Result<Plan> (*make)(const Problem&, const PolicyOptions&);
   bool beside_kernels = false;  // its plans are asynchronous
+  bool learns = false;          // Problem::training counts
   PolicyOptions options{};      // of `known`; chosen
 
   // Deterministic; the plan verifies.
