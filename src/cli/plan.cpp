@@ -39,11 +39,10 @@ int make_plan(const PlanOptions& options) {
   const auto setting = load_setting(options.graph, options.planning);
   if (!setting) return refuse(setting.error().message);
   Problem problem = setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode());
-  if (::isatty(STDERR_FILENO) != 0) {
-    problem.progress = [](std::string_view how_far) { fmt::print(stderr, "\r\033[K{}", how_far); };
-  }
+  const auto progress = progress_line();
+  if (progress) problem.progress = [&](std::string_view how_far) { progress(std::string(how_far)); };
   const auto plan = policy->plan(problem);
-  if (problem.progress) fmt::print(stderr, "\r\033[K");
+  if (progress) progress("");
   if (!plan) return refuse(fmt::format("plan: {}", plan.error().message), kFailed);
   if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
     return refuse(fmt::format("plan: {} {}: {}", policy->full_name(), complaint(*fault), fault->text), kFailed);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/allocation_meter.h"
+#include "evaluation/allocation_meter.h"
 
 #include <malloc.h>
 
@@ -37,9 +37,9 @@ void* operator new(std::size_t bytes, std::align_val_t alignment) {
 void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
 
-namespace deeptm::cli {
+namespace deeptm {
 
 AllocationMeter::AllocationMeter() { live_bytes = peak_bytes_of_thread = 0; }
 std::uint64_t AllocationMeter::peak_bytes() const { return static_cast<std::uint64_t>(peak_bytes_of_thread); }
 
-}  // namespace deeptm::cli
+}  // namespace deeptm

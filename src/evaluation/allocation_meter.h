@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace deeptm::cli {
+namespace deeptm {
 
 // Most bytes that the calling thread had allocated beyond what it had when the meter was made. One at a time a thread.
 class AllocationMeter {
@@ -14,4 +14,4 @@ class AllocationMeter {
   std::uint64_t peak_bytes() const;
 };
 
-}  // namespace deeptm::cli
+}  // namespace deeptm
