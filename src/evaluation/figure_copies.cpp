@@ -26,7 +26,19 @@ Plan with_micro_tensors_in(const StepGraph& graph, Plan plan, TierIndex tier) {
     const Tensor& tensor = graph.tensors[t];
     if (is_micro(tensor) && !tensor.foreign) plan.births[t].fast_bytes = tier == 0 ? tensor.bytes : 0;
   }
-  std::erase_if(plan.moves, [&](const Move& move) { return is_micro(graph.tensors[move.tensor]); });
+  std::vector<Move> kept;
+  bool opens = false;  // the transaction has lost its first moves
+  for (const Move& move : plan.moves) {
+    if (!move.joins) opens = false;
+    if (is_micro(graph.tensors[move.tensor])) {
+      opens = opens || !move.joins;
+      continue;
+    }
+    kept.push_back(move);
+    kept.back().joins = move.joins && !opens;
+    opens = false;
+  }
+  plan.moves = std::move(kept);
   return plan;
 }
 
