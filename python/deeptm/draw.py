@@ -28,12 +28,12 @@ def distinct(values):
     return list(dict.fromkeys(values))
 
 
-def bars(axes, rows):
+def bars(axes, rows, order):
     groups = distinct(row["what"] for row in rows)
-    series = distinct(row["series"] for row in rows)
+    series = [name for name in order if any(row["series"] == name for row in rows)]
     width = 0.8 / len(series)
     labelled = set()
-    for row in rows:
+    for row in sorted(rows, key=lambda row: series.index(row["series"])):
         number = series.index(row["series"])
         x = groups.index(row["what"]) + (number - (len(series) - 1) / 2) * width
         colour = COLOURS[number % len(COLOURS)]
@@ -45,14 +45,15 @@ def bars(axes, rows):
             axes.bar(x, row["published"], width * 0.9, fill=False, edgecolor="black", linewidth=0.7)
         if row["unfitted"] is not None:
             axes.plot(x, row["unfitted"], marker="_", color="black", markersize=5)
-    axes.bar(0, 0, fill=False, edgecolor="black", linewidth=0.7, label="published")
+    if any(row["published"] is not None for row in rows):
+        axes.bar(0, 0, fill=False, edgecolor="black", linewidth=0.7, label="published")
     if any(row["unfitted"] is not None for row in rows):
         axes.plot([], [], marker="_", color="black", linestyle="", label="machine not fitted")
     axes.set_xticks(range(len(groups)), groups)
 
 
-def lines(axes, rows):
-    for number, name in enumerate(distinct(row["series"] for row in rows)):
+def lines(axes, rows, order):
+    for number, name in enumerate(order):
         colour = COLOURS[number % len(COLOURS)]
         for key, style in (("ours", "-"), ("published", "x")):
             points = [(float(row["what"]), row[key]) for row in rows if row["series"] == name and row[key] is not None]
@@ -66,7 +67,8 @@ def draw(figure, file):
     if figure["chart"] == "none" or not rows:
         return
     fig, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
-    (bars if figure["chart"] == "bars" else lines)(axes, rows)
+    order = distinct(row["series"] for row in figure["rows"])
+    (bars if figure["chart"] == "bars" else lines)(axes, rows, order)
     values = [row[key] for row in rows for key in ("ours", "published") if row[key]]
     if values and max(values) > 100 * min(values):
         axes.set_yscale("log")

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <new>
+#include <string>
 
 namespace {
 
@@ -41,5 +43,14 @@ namespace deeptm {
 
 AllocationMeter::AllocationMeter() { live_bytes = peak_bytes_of_thread = 0; }
 std::uint64_t AllocationMeter::peak_bytes() const { return static_cast<std::uint64_t>(peak_bytes_of_thread); }
+
+std::uint64_t peak_resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  std::uint64_t kilobytes = 0;
+  while (status >> word && word != "VmHWM:") {
+  }
+  return status >> kilobytes ? kilobytes * 1024 : 0;
+}
 
 }  // namespace deeptm

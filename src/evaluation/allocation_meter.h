@@ -14,4 +14,8 @@ class AllocationMeter {
   std::uint64_t peak_bytes() const;
 };
 
+// Most resident memory of the process so far, 0 where the system does not tell. Not getrusage's: that counts what the
+// process was before it started this program, too.
+std::uint64_t peak_resident_bytes();
+
 }  // namespace deeptm

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "base/files.h"
 #include "base/json_file.h"
@@ -28,7 +29,8 @@ std::string field(std::string_view text) {
 
 std::string shown(const std::optional<double>& value) {
   if (!value) return "-";
-  return *value >= 1e5 ? fmt::format("{:.3g}", *value) : fmt::format("{:.3f}", *value);
+  const bool plain = *value == 0.0 || (std::abs(*value) >= 1e-3 && std::abs(*value) < 1e5);
+  return plain ? fmt::format("{:.3f}", *value) : fmt::format("{:.3g}", *value);
 }
 
 }  // namespace

@@ -63,8 +63,8 @@ Result<std::vector<Figure>> micro_tensor_figures(Evaluation& evaluation, const T
                 "simulated", "step / step with micro tensors in fast memory", "model"};
   std::vector<Question> questions;
   for (const std::string& model : evaluation.options().models) {
-    for (const char* policy : {"autotm-sync", "deeptm-sync"}) {
-      questions.push_back({on.cpu.fitted, model, kBatch, policy, kShare, true});
+    for (const std::string_view policy : {published::kAutoTmSync, std::string_view("deeptm-sync")}) {
+      questions.push_back({on.cpu.fitted, model, kBatch, std::string(policy), kShare, true});
       // Room for them all in fast memory, so that all three steps are within the limit.
       const auto setting = evaluation.setting(on.cpu.fitted, model, kBatch);
       if (!setting) return tl::unexpected(setting.error());
@@ -82,7 +82,7 @@ Result<std::vector<Figure>> micro_tensor_figures(Evaluation& evaluation, const T
     const auto setting = evaluation.setting(on.cpu.fitted, question.model, kBatch);
     const MicroSeconds seconds = micro_seconds(**setting, *(*answers)[i]);
     std::optional<double> published;
-    if (question.policy == "autotm-sync" && question.model == "resnet152") {
+    if (question.policy == published::kAutoTmSync && question.model == "resnet152") {
       published = published::kMicroSeconds / published::kMicroIdealSeconds;
     }
     figure.rows.push_back({question.model, question.policy + ", all in slow memory", seconds.slow / seconds.fast});

@@ -83,7 +83,7 @@ Result<std::vector<Figure>> cost_figures(Evaluation& evaluation, const Testbeds&
   Figure savings{"savings", "Saved against DRAM and PM at 1:4, mean of the models", "simulated", "share of the price",
                  "policy"};
   std::vector<Question> questions;
-  std::vector<std::string> policies = {"sentinel", "autotm-sync"};
+  std::vector<std::string> policies = {"sentinel", std::string(published::kAutoTmSync)};
   for (const std::string_view beta : kBetas) policies.push_back("deeptm-sync" + std::string(beta));
   for (const std::string& policy : policies) {
     for (const std::string& model : evaluation.options().models) {

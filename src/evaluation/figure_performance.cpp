@@ -22,12 +22,13 @@ std::optional<double> published_performance(CopyMode mode, std::string_view poli
   return std::nullopt;
 }
 
-std::vector<std::string> policies_of(CopyMode mode) {
+std::vector<std::string_view> policies_of(CopyMode mode) {
   if (mode == CopyMode::kSync) {
-    return {"deeptm-sync", "deeptm-no-drl", "deeptm-heat", "sentinel", "autotm-sync",
+    return {"deeptm-sync", "deeptm-no-drl", "deeptm-heat", "sentinel", published::kAutoTmSync,
             "belady",      "lru",           "first-touch", "all-slow"};
   }
-  return {"deeptm-async", "deeptm-no-drl", "deeptm-heat", "sentinel", "autotm-async", "lru", "first-touch", "all-slow"};
+  return {"deeptm-async",          "deeptm-no-drl", "deeptm-heat", "sentinel",
+          published::kAutoTmAsync, "lru",           "first-touch", "all-slow"};
 }
 
 Result<Figure> performance(Evaluation& evaluation, const FittedTestbed& on, std::uint32_t batch) {
@@ -37,10 +38,10 @@ Result<Figure> performance(Evaluation& evaluation, const FittedTestbed& on, std:
                 "simulated", "step with everything fast / step", "model"};
   std::vector<Question> questions;
   for (const std::string& model : evaluation.options().models) {
-    for (const std::string& policy : policies_of(mode)) {
+    for (const std::string_view policy : policies_of(mode)) {
       const auto value = published_performance(mode, policy, model, batch);
-      figure.rows.push_back({model, policy, std::nullopt, value});
-      questions.push_back({on.fitted, model, batch, policy, kPaperShare});
+      figure.rows.push_back({model, std::string(policy), std::nullopt, value});
+      questions.push_back({on.fitted, model, batch, std::string(policy), kPaperShare});
     }
   }
   // The machine that was not fitted: where something was published, and it takes no minutes.
@@ -121,7 +122,8 @@ Result<std::vector<Figure>> ablation_figures(Evaluation& evaluation, const Testb
 
 Result<std::vector<Figure>> ratio_figures(Evaluation& evaluation, const Testbeds& on) {
   constexpr std::array<double, 5> kShares = {0.1, 0.2, 0.3, 0.4, 0.5};
-  constexpr std::array<std::string_view, 4> kPolicies = {"deeptm-sync", "sentinel", "autotm-sync", "first-touch"};
+  constexpr std::array<std::string_view, 4> kPolicies = {"deeptm-sync", "sentinel", published::kAutoTmSync,
+                                                         "first-touch"};
   const bool quick = evaluation.options().quick;
   std::vector<Question> questions;
   std::vector<Figure> figures;
@@ -130,7 +132,7 @@ Result<std::vector<Figure>> ratio_figures(Evaluation& evaluation, const Testbeds
     for (const std::string_view policy : kPolicies) {
       for (const double share : kShares) {
         // AutoTM's program of a large model takes a minute at each limit.
-        if (is_large && policy == "autotm-sync" && share != kPaperShare) continue;
+        if (is_large && policy == published::kAutoTmSync && share != kPaperShare) continue;
         questions.push_back({on.cpu.fitted, model, quick ? 128 : kPaperBatch, std::string(policy), share});
       }
     }

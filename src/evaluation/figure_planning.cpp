@@ -2,8 +2,6 @@
 // Figure 15: time and memory of planners, each in a process of its own with nothing beside it.
 #include <fmt/format.h>
 
-#include <chrono>
-
 #include "base/files.h"
 #include "evaluation/figures.h"
 #include "evaluation/interrupt.h"
@@ -21,7 +19,6 @@ struct Effort {
 // `deeptm plan` as a child: its time, and the most memory that it had.
 Result<Effort> measure_planning(const Evaluation& evaluation, const Question& question,
                                 const std::filesystem::path& machine_file) {
-  const auto start = std::chrono::steady_clock::now();
   const auto& options = evaluation.options();
   const auto done =
       run_process({"/proc/self/exe", "plan", (options.graphs / (question.model + ".graph.json.zst")).string(),
@@ -30,8 +27,9 @@ Result<Effort> measure_planning(const Evaluation& evaluation, const Question& qu
                    "--policy", question.policy, "--output", (options.cache / "measured-plan.json").string()});
   if (!done) return tl::unexpected(done.error());
   if (done->exit_code != 0) return fail(fmt::format("planning failed (exit code {})", done->exit_code));
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return Effort{seconds.count(), static_cast<double>(done->peak_bytes) / 1e9};
+  const auto told = nlohmann::json::parse(done->text, nullptr, false);
+  if (!told.is_object()) return fail("deeptm plan --json said nothing");
+  return Effort{told.at("plan_seconds").get<double>(), told.at("peak_resident_bytes").get<double>() / 1e9};
 }
 
 Result<Effort> kept_planning(const Evaluation& evaluation, const Question& question,
@@ -63,7 +61,9 @@ Result<std::vector<Figure>> planning_figures(Evaluation& evaluation, const Testb
     return tl::unexpected(written.error());
   }
   for (const std::string& model : evaluation.options().models) {
-    for (const char* policy : {"all-slow", "sentinel", "autotm-sync", "deeptm-sync"}) {
+    for (const std::string_view name : {std::string_view("all-slow"), std::string_view("sentinel"),
+                                        published::kAutoTmSync, std::string_view("deeptm-sync")}) {
+      const std::string policy(name);
       if (!find_policy(policy)) {
         seconds.rows.push_back({model, policy, {}, {}, {}, note_of({})});
         continue;
@@ -89,11 +89,9 @@ Result<std::vector<Figure>> planning_figures(Evaluation& evaluation, const Testb
       memory.rows.push_back(std::move(most));
     }
   }
-  const std::string note =
-      "Each `deeptm plan` alone in a process, with reading the graph, verifying and simulating: "
-      "all-slow, which plans nothing, is the floor.";
-  seconds.notes.push_back(note);
-  memory.notes.push_back(note + " The most resident memory of the process.");
+  seconds.notes.emplace_back("Each `deeptm plan` alone in a process; planning only.");
+  memory.notes.emplace_back(
+      "The most resident memory of a process that plans once; all-slow, which searches nothing, is the floor.");
   return std::vector{seconds, memory};
 }
 

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,10 +42,8 @@ Result<ProcessOutput> run_process(const std::vector<std::string>& arguments, con
   }
   ::close(ends[0]);
   int status = 0;
-  struct rusage used {};
-  while (::wait4(child, &status, 0, &used) < 0 && errno == EINTR) {
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  output.peak_bytes = static_cast<std::uint64_t>(used.ru_maxrss) * 1024;
   output.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return output;
 }

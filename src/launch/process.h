@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -11,9 +10,8 @@
 namespace deeptm {
 
 struct ProcessOutput {
-  int exit_code = 0;             // 128 + signal if a signal ended it
-  std::string text;              // standard output
-  std::uint64_t peak_bytes = 0;  // most resident memory that it had
+  int exit_code = 0;  // 128 + signal if a signal ended it
+  std::string text;   // standard output
 };
 
 // Runs a program, looked up in PATH, to its end, without a shell. Its standard error goes to `error_file` (created
