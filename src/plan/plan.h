@@ -69,8 +69,4 @@ struct Plan {
 // 16 hexadecimal digits of the sizes, lifetimes and accesses: graphs that differ in them differ in it.
 std::string fingerprint(const StepGraph& graph);
 
-// By tensor: which tensor of the next step its bytes are at the end of this one, if any. What it becomes or, of a
-// tensor that is alive at both ends and that no other becomes, itself.
-std::vector<std::optional<TensorIndex>> next_selves(const StepGraph& graph);
-
 }  // namespace deeptm

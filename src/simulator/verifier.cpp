@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "base/bytes.h"
+#include "graph/lifetimes.h"
 #include "plan/addresses.h"
 
 namespace deeptm {
