@@ -4,12 +4,14 @@
 
 #include <memory>
 
+#include "base/json_file.h"
 #include "cli/command_line.h"
 #include "cli/memory_options.h"
 #include "cli/output.h"
 #include "cli/stack.h"
 #include "cli/workload_options.h"
 #include "launch/experiment.h"
+#include "launch/run_record.h"
 #include "launch/summary.h"
 
 namespace deeptm::cli {
