@@ -25,7 +25,7 @@ enum class Place : std::uint8_t { kFast, kSlow };
 
 // The paper's state [p, H, D_left, P_left]: p 0 fast, 1 slow, 0.5 not yet born; H as HeatTrace has it; room left as a
 // share of the fast limit and of the second tier.
-using PlacementState = std::array<float, 4>;
+using PlacementState = std::array<float, kPlacementInputs>;
 
 // Who decides. For each decision: choose(), then rewarded() with the paper's step reward,
 //     bytes / bytes of all that the kernel touches, of a tensor that ends in fast memory,
