@@ -5,6 +5,8 @@
 #include <memory>
 
 #include "cli/command_line.h"
+#include "cli/emulated_training.h"
+#include "cli/emulation_options.h"
 #include "cli/memory_options.h"
 #include "cli/output.h"
 #include "cli/stack.h"
@@ -17,6 +19,7 @@ namespace {
 
 struct Options {
   MemoryOptions memory{.fast = "20%"};
+  EmulationOptions emulation;
   Workload workload;
   bool compare = false, check = false;
   unsigned rounds = 3, inter_op = 1;
@@ -90,6 +93,11 @@ void print_times(const Options& options, const RunRecord& record) {
   against(record.step_seconds_stock_defaults, "with its default threads");
 }
 
+void print_emulated(const Options& options, const RunRecord& record) {
+  fmt::print("\n{}, batch {}, {}\n", options.workload.model, options.workload.batch, options.workload.data);
+  for (const std::string& line : emulation_lines(*record.emulation)) fmt::print("{}\n", line);
+}
+
 void print_result(const Options& options, const RunRecord& record) {
   const RunFigures& figures = record.figures;
   fmt::print("\n{}, batch {}, {}\n", options.workload.model, options.workload.batch, options.workload.data);
@@ -113,8 +121,9 @@ void print_result(const Options& options, const RunRecord& record) {
 RunRecord record_for(const Options& options, const MemorySettings& settings) {
   RunRecord record;
   record.config = {{"workload", to_json(options.workload)}, {"memory", to_json(settings)}};
-  record.config["memory"]["fast"] = options.memory.fast;
-  record.config["rounds"] = options.compare ? nlohmann::json(options.rounds) : nlohmann::json(nullptr);
+  if (!settings.emulation) record.config["memory"]["fast"] = options.memory.fast;
+  record.config["rounds"] =
+      options.compare || settings.emulation ? nlohmann::json(options.rounds) : nlohmann::json(nullptr);
   record.config["check"] = options.check;
   record.config["inter_op"] = options.inter_op;
   record.command = {"deeptm", "train", options.workload.model, "--fast", options.memory.fast};
@@ -125,7 +134,11 @@ int run(const Options& options) {
   if (options.check && options.inter_op != 1) {
     return refuse("train: --check needs --inter-op 1: with more operations at a time TensorFlow differs from itself");
   }
-  auto settings = options.memory.settings();
+  if (options.emulation.given() && (options.compare || options.check)) {
+    return refuse("train: --emulate is compared with everything fast; --compare and --check are for real tiers");
+  }
+  auto settings = options.emulation.given() ? options.emulation.settings(options.memory.fast, options.workload.batch)
+                                            : options.memory.settings();
   if (!settings) return refuse("train: " + settings.error().message);
   if (auto works = check_output(options.json); !works) return refuse("train: --json " + works.error().message);
   const auto stack = find_stack();
@@ -142,10 +155,14 @@ int run(const Options& options) {
   Attempt<void> done;
   if (options.compare) done = compare(experiment, *settings, options, record);
   if (done && options.check) done = check(experiment, *settings, record);
-  if (done && !options.compare && !options.check) done = train(experiment, *settings, options, record);
+  if (settings->emulation) {
+    done = train_emulated(experiment, *settings, options.inter_op, options.rounds, record);
+  } else if (done && !options.compare && !options.check) {
+    done = train(experiment, *settings, options, record);
+  }
   if (!done) return refuse(done.error().message, done.error().exit_code);
 
-  print_result(options, record);
+  settings->emulation ? print_emulated(options, record) : print_result(options, record);
   const auto file = experiment.folder() / "run.json";
   const auto json = to_json(record);
   if (auto written = write_json(file, json); !written) return refuse(written.error().message, kFailed);
@@ -165,6 +182,7 @@ Subcommand add_train(CLI::App& app) {
                   "alexnet, vgg19, mobilenet, resnet50, resnet152, inception_v4, transformer, lstm")
       ->required();
   options->memory.add_to(*sub);
+  options->emulation.add_to(*sub);
   add_workload_options(*sub, options->workload);
   sub->add_option("--steps", options->workload.steps, "steps that are timed")
       ->check(CLI::Range(1, 1'000'000))
@@ -173,7 +191,7 @@ Subcommand add_train(CLI::App& app) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   sub->add_flag("--compare", options->compare, "run stock TensorFlow in alternation and print the performance");
-  sub->add_option("--rounds", options->rounds, "alternations of --compare")
+  sub->add_option("--rounds", options->rounds, "alternations of --compare and --emulate")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   sub->add_flag("--check", options->check, "prove losses, weights and optimizer state bit-identical to stock");
