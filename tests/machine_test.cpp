@@ -160,6 +160,16 @@ TEST_F(PlanJson, ComesBackAsItWas) {
   EXPECT_EQ(plan_to_json(*read, setting_.graph, setting_.machine), text);
 }
 
+TEST_F(PlanJson, AddressesAndTransactionsComeBack) {
+  plan_.addresses = {4096, 18'446'744'073'709'551'615u};
+  plan_.moves[1].joins = true;
+  const std::string text = plan_to_json(plan_, setting_.graph, setting_.machine);
+  const auto read = plan_from_json(text, setting_.graph, setting_.machine);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, plan_);
+  EXPECT_EQ(plan_to_json(*read, setting_.graph, setting_.machine), text);
+}
+
 TEST_F(PlanJson, EachKindOfDamageIsNamed) {
   EXPECT_EQ(error_of([](json&) {}), "accepted");
   EXPECT_THAT(error_of([](json& p) { p["magic"] = "x"; }), HasSubstr("magic"));
@@ -174,6 +184,10 @@ TEST_F(PlanJson, EachKindOfDamageIsNamed) {
   EXPECT_THAT(error_of([](json& p) { p["moves"][1]["from"] = "tape"; }), HasSubstr("moves[1].from"));
   EXPECT_THAT(error_of([](json& p) { p["moves"][1].erase("start"); }), HasSubstr("moves[1].start"));
   EXPECT_THAT(error_of([](json& p) { p["moves"][1]["speed"] = 3; }), HasSubstr("speed"));
+  EXPECT_THAT(error_of([](json& p) { p["moves"][1]["joins"] = 1; }), HasSubstr("moves[1].joins"));
+  EXPECT_THAT(error_of([](json& p) { p["addresses"] = {0, -4096}; }), HasSubstr("addresses[1]"));
+  EXPECT_THAT(error_of([](json& p) { p["addresses"] = {"0"}; }), HasSubstr("addresses[0]"));
+  EXPECT_THAT(error_of([](json& p) { p["addresses"] = 0; }), HasSubstr("addresses"));
 }
 
 }  // namespace

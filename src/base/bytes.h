@@ -12,6 +12,7 @@
 namespace deeptm {
 
 inline constexpr std::uint64_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB;
+inline constexpr std::uint64_t kPageBytes = 4 * kKiB;  // of an address space
 
 // A limit on fast memory as a user gives it: bytes, or a share of the peak of live tensors.
 struct Percent {

@@ -7,6 +7,13 @@
 
 namespace deeptm {
 
+// splitmix64's finaliser: every bit of the input changes half of the output's.
+inline std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
 // FNV-1a, 64 bits: tells different things apart, keeps no secrets.
 class Fnv {
  public:

@@ -27,11 +27,11 @@ EmulationSchedule make_schedule(const StepGraph& graph, const Machine& machine, 
     const double more = timeline.kernel_work[k] - costs.seconds(costs.kernels[k], 0.0);
     schedule.kernels.push_back({graph.kernels[k].name, scale * std::max(0.0, more)});
   }
-  for (const Move& move : plan.moves) {
+  for (std::size_t m = 0; m < plan.moves.size(); ++m) {
+    const Move& move = plan.moves[m];
     if (move.drop) continue;
-    const CopyPath& path = *machine.path(move.from, move.to);
-    const auto queue = static_cast<std::uint32_t>(&path - machine.copies.data());
-    const double seconds = scale * copy_seconds(path, move.bytes(), move.bytes());
+    const auto queue = static_cast<std::uint32_t>(machine.path(move.from, move.to) - machine.copies.data());
+    const double seconds = scale * (timeline.moves[m].end - timeline.moves[m].start);
     schedule.moves.push_back({move.bytes(), seconds, queue, move.start, move.deadline});
   }
   return schedule;

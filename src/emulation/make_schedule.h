@@ -14,8 +14,8 @@ namespace deeptm {
 // graph whose durations were not measured.
 Result<double> emulation_scale(const StepGraph& graph, const StepCosts& costs);
 
-// Each kernel is delayed by what the plan makes it slower (simulator.h); each move, drops apart, takes what the machine's
-// copy does. All times `scale`.
+// Each kernel is delayed by what the plan makes it slower; each move, drops apart, takes as long as its copy does; both as
+// the simulator has them, times `scale`.
 EmulationSchedule make_schedule(const StepGraph& graph, const Machine& machine, const StepCosts& costs,
                                 const Plan& plan, double scale);
 

@@ -29,4 +29,18 @@ LivePeak live_peak(const StepGraph& graph) {
   return peak;
 }
 
+std::vector<std::optional<TensorIndex>> next_selves(const StepGraph& graph) {
+  std::vector<std::optional<TensorIndex>> next(graph.tensors.size());
+  std::vector<bool> taken(graph.tensors.size());
+  for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
+    next[t] = graph.tensors[t].becomes;
+    if (next[t]) taken[*next[t]] = true;
+  }
+  for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
+    const Tensor& tensor = graph.tensors[t];
+    if (!next[t] && tensor.alive_at_start && tensor.alive_at_end && !taken[t]) next[t] = t;
+  }
+  return next;
+}
+
 }  // namespace deeptm

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "graph/step_graph.h"
@@ -23,5 +24,9 @@ struct LivePeak {
 };
 LivePeak live_peak(const StepGraph& graph);
 inline std::uint64_t live_peak_bytes(const StepGraph& graph) { return live_peak(graph).bytes; }
+
+// By tensor: which tensor of the next step its bytes are at the end of this one, if any. What it becomes or, of a
+// tensor that is alive at both ends and that no other becomes, itself.
+std::vector<std::optional<TensorIndex>> next_selves(const StepGraph& graph);
 
 }  // namespace deeptm

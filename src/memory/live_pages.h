@@ -6,11 +6,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/bytes.h"
 #include "memory/lazy_array.h"
 
 namespace deeptm {
-
-inline constexpr std::size_t kPageBytes = 4096;
 
 // Pages [begin, end) of a chunk or of the arena.
 struct PageExtent {

@@ -5,13 +5,12 @@
 #include <limits>
 #include <set>
 
+#include "base/bytes.h"
 #include "base/range_heap.h"
 #include "graph/lifetimes.h"
 
 namespace deeptm {
 namespace {
-
-constexpr std::uint64_t kPage = 4096;
 
 class Pool {
  public:
@@ -36,7 +35,7 @@ class Pool {
         if (plan_.moves[next_].to == 0) enter(plan_.moves[next_].tensor);
       }
       for (const TensorIndex t : lifetimes_.born_at[k]) birth(t);
-      use_.by_kernel[k] = ends_.empty() ? 0 : *ends_.rbegin() * kPage;
+      use_.by_kernel[k] = ends_.empty() ? 0 : *ends_.rbegin() * kPageBytes;
       use_.bytes = std::max(use_.bytes, use_.by_kernel[k]);
     }
     return std::move(use_);
@@ -45,7 +44,7 @@ class Pool {
  private:
   static constexpr std::uint64_t kNowhere = std::numeric_limits<std::uint64_t>::max();
 
-  std::uint64_t pages(TensorIndex t) const { return (graph_.tensors[t].bytes + kPage - 1) / kPage; }
+  std::uint64_t pages(TensorIndex t) const { return (graph_.tensors[t].bytes + kPageBytes - 1) / kPageBytes; }
 
   void birth(TensorIndex t) {
     if (plan_.births[t].fast_bytes != 0) enter(t);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/lifetimes.h"
 #include "graph/summary.h"
 
 namespace deeptm {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "graph/lifetimes.h"
 #include "graph/summary.h"
 #include "optimizer/copy_windows.h"
 #include "optimizer/linear_program.h"

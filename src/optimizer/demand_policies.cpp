@@ -5,8 +5,8 @@
 #include <set>
 
 #include "graph/lifetimes.h"
+#include "graph/uses.h"
 #include "optimizer/policy.h"
-#include "optimizer/uses.h"
 
 namespace deeptm {
 namespace {

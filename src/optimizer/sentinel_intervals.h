@@ -15,8 +15,8 @@
 #include <span>
 #include <vector>
 
+#include "graph/uses.h"
 #include "optimizer/policy.h"
-#include "optimizer/uses.h"
 
 namespace deeptm {
 

@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-#include "optimizer/uses.h"
+#include "graph/uses.h"
 
 namespace deeptm {
 

@@ -38,6 +38,7 @@ struct Move {
   bool drop = false;  // `to` has the same bytes already: nothing is copied
   std::uint32_t start = 0, deadline = 0;
   std::uint64_t begin = 0, end = 0;
+  bool joins = false;  // one transaction with the move above it: their bytes lie together
 
   std::uint64_t bytes() const { return end - begin; }
   bool operator==(const Move&) const = default;
@@ -59,15 +60,13 @@ struct Plan {
   CopyMode mode = CopyMode::kSync;
   std::vector<Birth> births;  // one for each tensor; of one alive at the start: where it is before the first move
   std::vector<Move> moves;    // by start; moves of one boundary run in this order
+  // By tensor: where its bytes begin in the arena, whatever tier they are in (foreign ones: 0). Empty: no layout.
+  std::vector<std::uint64_t> addresses{};
 
   bool operator==(const Plan&) const = default;
 };
 
 // 16 hexadecimal digits of the sizes, lifetimes and accesses: graphs that differ in them differ in it.
 std::string fingerprint(const StepGraph& graph);
-
-// By tensor: which tensor of the next step its bytes are at the end of this one, if any. What it becomes or, of a
-// tensor that is alive at both ends and that no other becomes, itself.
-std::vector<std::optional<TensorIndex>> next_selves(const StepGraph& graph);
 
 }  // namespace deeptm

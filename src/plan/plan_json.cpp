@@ -67,7 +67,21 @@ void read_move(Fields& fields, const StepGraph& graph, const Machine& machine, P
   move.deadline = move.start;
   fields.get("deadline", move.deadline, Need::kOptional);
   fields.get("drop", move.drop, Need::kOptional);
+  fields.get("joins", move.joins, Need::kOptional);
   plan.moves.push_back(move);
+}
+
+void read_addresses(Fields& parent, const Place& root, std::optional<Error>& problem, Plan& plan) {
+  const json* array = parent.array("addresses", Need::kOptional);
+  for (std::size_t i = 0; array != nullptr && i < array->size() && !problem; ++i) {
+    const json& address = (*array)[i];
+    if (address.is_number_unsigned()) {
+      plan.addresses.push_back(address.get<std::uint64_t>());
+    } else {
+      complain_at(Place{&root, "addresses", i}, fmt::format("must be a whole number, not {}", brief_json(address)),
+                  problem);
+    }
+  }
 }
 
 }  // namespace
@@ -90,13 +104,15 @@ std::string plan_to_json(const Plan& plan, const StepGraph& graph, const Machine
   text += "\n],\n\"moves\":[";
   separator = "\n";
   for (const Move& move : plan.moves) {
-    text +=
-        fmt::format("{}{{\"tensor\":{},\"from\":{},\"to\":{},\"begin\":{},\"end\":{},\"start\":{},\"deadline\":{}{}}}",
-                    separator, move.tensor, quoted_json(tier(move.from)), quoted_json(tier(move.to)), move.begin,
-                    move.end, move.start, move.deadline, move.drop ? ",\"drop\":true" : "");
+    text += fmt::format(
+        "{}{{\"tensor\":{},\"from\":{},\"to\":{},\"begin\":{},\"end\":{},\"start\":{},\"deadline\":{}{}{}}}", separator,
+        move.tensor, quoted_json(tier(move.from)), quoted_json(tier(move.to)), move.begin, move.end, move.start,
+        move.deadline, move.drop ? ",\"drop\":true" : "", move.joins ? ",\"joins\":true" : "");
     separator = ",\n";
   }
-  return text + "\n]}\n";
+  text += "\n]";
+  if (!plan.addresses.empty()) text += fmt::format(",\n\"addresses\":[{}]", fmt::join(plan.addresses, ","));
+  return text + "}\n";
 }
 
 Result<Plan> plan_from_json(std::string_view text, const StepGraph& graph, const Machine& machine) {
@@ -127,6 +143,7 @@ Result<Plan> plan_from_json(std::string_view text, const StepGraph& graph, const
   for (const Tensor& tensor : graph.tensors) plan.births.push_back({tensor.bytes, 1});
   each(fields, root, "births", problem, [&](Fields& item) { read_birth(item, graph, machine, plan); });
   each(fields, root, "moves", problem, [&](Fields& item) { read_move(item, graph, machine, plan); });
+  read_addresses(fields, root, problem, plan);
   fields.refuse_others();
   if (problem) return tl::unexpected<Error>(*problem);
   return plan;

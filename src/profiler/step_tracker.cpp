@@ -9,15 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/hash.h"
+
 namespace deeptm {
 namespace {
-
-// splitmix64's finaliser: every bit of the input changes half of the output's.
-std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
 
 // What one kernel's inputs say.
 struct KernelEvidence {

@@ -119,11 +119,25 @@ class Simulator {
     finish_until(now_);
   }
 
+  // Of the transaction that begins with move m.
+  void open_transaction(std::size_t m) {
+    transaction_bytes_ = plan_.moves[m].bytes();
+    while (++m < plan_.moves.size() && plan_.moves[m].joins) transaction_bytes_ += plan_.moves[m].bytes();
+  }
+
+  // A move's share of its transaction, which is one copy of bytes that lie together.
+  double seconds_of(const Move& move, std::size_t path) const {
+    if (move.drop) return 0.0;
+    const double whole = copy_seconds(machine_.copies[path], transaction_bytes_, transaction_bytes_);
+    return whole * (static_cast<double>(move.bytes()) / static_cast<double>(transaction_bytes_));
+  }
+
   void start_moves(std::uint32_t boundary) {
     for (; next_ < plan_.moves.size() && plan_.moves[next_].start == boundary; ++next_) {
       const Move& move = plan_.moves[next_];
+      if (!move.joins) open_transaction(next_);
       const std::size_t path = path_of(move);
-      const double seconds = move.drop ? 0.0 : copy_seconds(machine_.copies[path], move.bytes(), move.bytes());
+      const double seconds = seconds_of(move, path);
       const bool at_once = move.deadline == boundary;
       Span& span = timeline_.moves[next_];
       span.start = move.drop ? now_ : std::max(now_, queue_free_[path]);
@@ -189,6 +203,7 @@ class Simulator {
   std::vector<double> carried_due_;  // by boundary: when what the last step carried over is there
   std::vector<Running> running_;
   std::size_t next_ = 0;
+  std::uint64_t transaction_bytes_ = 0;  // of the one that moves[next_] belongs to
   double now_ = 0.0;
   std::array<std::uint64_t, kMostTiers> used_{};
   Timeline timeline_;

@@ -31,7 +31,8 @@ struct Timeline {
 };
 
 // For a plan that verify() finds right. Steps that copies are carried over are repeated until they take equally long.
-// O(accesses + moves) a step.
+// A transaction takes as long as one copy of all its bytes, and each move of it its share by bytes, one after the
+// other. O(accesses + moves) a step.
 Timeline simulate(const StepGraph& graph, const Machine& machine, const StepCosts& costs, const Plan& plan);
 
 }  // namespace deeptm

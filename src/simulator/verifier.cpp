@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "base/bytes.h"
+#include "graph/lifetimes.h"
+#include "plan/addresses.h"
 
 namespace deeptm {
 namespace {
@@ -27,7 +30,7 @@ class Verifier {
       : graph_(graph), machine_(machine), plan_(plan), next_of_(next_selves(graph)), pieces_(graph.tensors.size()) {}
 
   std::optional<Fault> run() {
-    if (!check_births() || !check_moves()) return fault_;
+    if (!check_births() || !check_moves() || !check_addresses() || !check_transactions()) return fault_;
     index_tensors();
     const auto kernels = static_cast<std::uint32_t>(graph_.kernels.size());
     if (!born(there_) || !carry_in()) return fault_;
@@ -107,6 +110,38 @@ class Verifier {
       }
     }
     return true;
+  }
+
+  bool check_addresses() {
+    if (plan_.addresses.empty()) return true;
+    auto found = address_fault(graph_, plan_.addresses);
+    return !found || wrong(FaultKind::kAddressOverlap, std::move(*found));
+  }
+
+  bool check_transactions() {
+    for (std::size_t m = 0; m < plan_.moves.size(); ++m) {
+      if (!plan_.moves[m].joins) continue;
+      const std::string_view why = m == 0 ? "there is no move above it" : apart(plan_.moves[m - 1], plan_.moves[m]);
+      if (!why.empty()) return wrong(FaultKind::kTransaction, fmt::format("moves[{}] joins: {}", m, why));
+    }
+    return true;
+  }
+
+  // Why the two can't be one transaction; empty if they can.
+  std::string_view apart(const Move& above, const Move& move) const {
+    if (plan_.addresses.empty()) return "the plan has no addresses";
+    const auto kind = [](const Move& m) { return std::tie(m.start, m.deadline, m.from, m.to, m.drop); };
+    if (kind(above) != kind(move)) return "it does not go with the move above it";
+    for (const Move* m : {&above, &move}) {
+      if (m->begin != 0 || m->end != graph_.tensors[m->tensor].bytes) return "parts of tensors do not join";
+    }
+    const auto touches = [&](const Move& low, const Move& high) {
+      const std::uint64_t last = (plan_.addresses[low.tensor] + low.end - 1) / kPageBytes;
+      const std::uint64_t first = plan_.addresses[high.tensor] / kPageBytes;
+      return first == last || first == last + 1;
+    };
+    if (!touches(above, move) && !touches(move, above)) return "its pages are not beside those of the move above it";
+    return {};
   }
 
   void index_tensors() {
@@ -339,10 +374,10 @@ class Verifier {
 }  // namespace
 
 std::string_view to_string(FaultKind kind) {
-  constexpr std::array<std::string_view, 15> kNames = {
-      "births",       "move order",    "move window", "move range", "no path",           "foreign",
-      "move of dead", "not there",     "in flight",   "not at cut", "drop without copy", "write in flight",
-      "over limit",   "over capacity", "not steady"};
+  constexpr std::array<std::string_view, 17> kNames = {
+      "births",       "move order",    "move window", "move range",      "no path",           "foreign",
+      "move of dead", "not there",     "in flight",   "not at cut",      "drop without copy", "write in flight",
+      "over limit",   "over capacity", "not steady",  "address overlap", "transaction"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

@@ -28,6 +28,8 @@ enum class FaultKind : std::uint8_t {
   kOverLimit,        // more in the fast tier than the fast limit
   kOverCapacity,     // more in another tier than it holds
   kNotSteady,        // at the end of the step the bytes are not where the next step expects them
+  kAddressOverlap,   // not one address a tensor, or tensors that are alive at the same time share bytes of the arena
+  kTransaction,      // a move joins one above it that it can't be copied together with
 };
 std::string_view to_string(FaultKind kind);
 
@@ -37,7 +39,8 @@ struct Fault {
 };
 
 // The first fault, or none. Bytes on the way count in both tiers from start to deadline. A copy that stays behind in a
-// slow tier counts there until the bytes are written or die. O(accesses + moves), times pieces of a split tensor.
+// slow tier counts there until the bytes are written or die. O(accesses + moves), times pieces of a split tensor; with
+// addresses O(tensors log) more.
 std::optional<Fault> verify(const StepGraph& graph, const Machine& machine, const Plan& plan);
 
 }  // namespace deeptm

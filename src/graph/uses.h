@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "plan/plan.h"
+#include "graph/step_graph.h"
 
 namespace deeptm {
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "optimizer/uses.h"
+#include "graph/uses.h"
 
 #include <algorithm>
+
+#include "graph/lifetimes.h"
 
 namespace deeptm {
 
