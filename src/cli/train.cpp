@@ -93,6 +93,14 @@ void print_times(const Options& options, const RunRecord& record) {
   against(record.step_seconds_stock_defaults, "with its default threads");
 }
 
+void print_check(const RunRecord& record) {
+  if (!record.differences) return;
+  if (record.differences->empty()) {
+    fmt::print("check: bit-identical to stock TensorFlow (losses, weights, optimizer state)\n");
+  }
+  for (const std::string& difference : *record.differences) fmt::print("check: DIFFERS from stock: {}\n", difference);
+}
+
 void print_emulated(const Options& options, const RunRecord& record) {
   fmt::print("\n{}, batch {}, {}\n", options.workload.model, options.workload.batch, options.workload.data);
   for (const std::string& line : emulation_lines(*record.emulation)) fmt::print("{}\n", line);
@@ -111,11 +119,6 @@ void print_result(const Options& options, const RunRecord& record) {
                format_bytes(static_cast<std::uint64_t>(step.bytes_out)), step.waits, format_seconds(step.wait_seconds));
   }
   fmt::print("slow tier: {}\n", figures.slow_tier);
-  if (!record.differences) return;
-  if (record.differences->empty()) {
-    fmt::print("check: bit-identical to stock TensorFlow (losses, weights, optimizer state)\n");
-  }
-  for (const std::string& difference : *record.differences) fmt::print("check: DIFFERS from stock: {}\n", difference);
 }
 
 RunRecord record_for(const Options& options, const MemorySettings& settings) {
@@ -134,8 +137,8 @@ int run(const Options& options) {
   if (options.check && options.inter_op != 1) {
     return refuse("train: --check needs --inter-op 1: with more operations at a time TensorFlow differs from itself");
   }
-  if (options.emulation.given() && (options.compare || options.check)) {
-    return refuse("train: --emulate is compared with everything fast; --compare and --check are for real tiers");
+  if (options.emulation.given() && options.compare) {
+    return refuse("train: --emulate is compared with everything fast; --compare is for real tiers");
   }
   auto settings = options.emulation.given() ? options.emulation.settings(options.memory.fast, options.workload.batch)
                                             : options.memory.settings();
@@ -154,15 +157,13 @@ int run(const Options& options) {
   settings->fast = *fast;
   Attempt<void> done;
   if (options.compare) done = compare(experiment, *settings, options, record);
+  if (settings->emulation) done = train_emulated(experiment, *settings, options.inter_op, options.rounds, record);
   if (done && options.check) done = check(experiment, *settings, record);
-  if (settings->emulation) {
-    done = train_emulated(experiment, *settings, options.inter_op, options.rounds, record);
-  } else if (done && !options.compare && !options.check) {
-    done = train(experiment, *settings, options, record);
-  }
+  if (done && !record.step_seconds) done = train(experiment, *settings, options, record);
   if (!done) return refuse(done.error().message, done.error().exit_code);
 
   settings->emulation ? print_emulated(options, record) : print_result(options, record);
+  print_check(record);
   const auto file = experiment.folder() / "run.json";
   const auto json = to_json(record);
   if (auto written = write_json(file, json); !written) return refuse(written.error().message, kFailed);
