@@ -2,6 +2,7 @@
 #include "cli/command_line.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdio>
 
@@ -12,6 +13,11 @@ void say(const std::string& line) { fmt::print(stderr, "deeptm: {}\n", line); }
 int refuse(const std::string& message, int exit_code) {
   fmt::print(stderr, "deeptm: error: {}\n", message);
   return exit_code;
+}
+
+std::function<void(const std::string&)> progress_line() {
+  if (::isatty(STDERR_FILENO) == 0) return {};
+  return [](const std::string& text) { fmt::print(stderr, "\r\033[K{}", text); };
 }
 
 void example(CLI::App* app, const std::string& text) { app->footer("Example:\n  " + text); }

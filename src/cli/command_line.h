@@ -29,12 +29,16 @@ Subcommand add_plan(CLI::App& app);
 Subcommand add_verify(CLI::App& app);
 Subcommand add_simulate(CLI::App& app);
 Subcommand add_compare(CLI::App& app);
+Subcommand add_reproduce(CLI::App& app);
 Subcommand add_calibrate(CLI::App& app);
 
 // One line on standard error that begins with "deeptm: ".
 void say(const std::string& line);
 // The same as an error; returns exit_code.
 int refuse(const std::string& message, int exit_code = kBadInput);
+
+// Overwrites one line of standard error with each text; nothing where that is no terminal.
+std::function<void(const std::string&)> progress_line();
 
 // Shown at the end of a subcommand's --help.
 void example(CLI::App* app, const std::string& text);

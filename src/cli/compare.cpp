@@ -8,9 +8,11 @@
 #include <thread>
 
 #include "base/files.h"
+#include "base/json_file.h"
 #include "cli/command_line.h"
-#include "cli/comparison.h"
 #include "cli/output.h"
+#include "cli/planning_options.h"
+#include "evaluation/comparison.h"
 #include "machine/machine_json.h"
 
 namespace deeptm::cli {
@@ -106,9 +108,9 @@ int run(const Options& options) {
     if (error) return refuse(fmt::format("compare: --cache {}: {}", options.cache, error.message()));
   }
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  Comparison comparison(std::move(*cells), {.jobs = options.jobs == 0 ? cores : options.jobs,
-                                            .cache = options.cache,
-                                            .shows_progress = ::isatty(STDERR_FILENO) != 0});
+  Comparison comparison(
+      std::move(*cells),
+      {.jobs = options.jobs == 0 ? cores : options.jobs, .cache = options.cache, .progress = progress_line()});
   fmt::print("{}\n", table_head());
   const bool whole = comparison.run([](const Row& row) {
     fmt::print("{}\n", table_line(row));

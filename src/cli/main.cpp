@@ -91,7 +91,7 @@ int main(std::vector<std::string> arguments) {
   const std::vector<Subcommand> subcommands = {add_run(app, command), add_train(app),      add_record(app),
                                                add_show(app),         add_synthesize(app), add_plan(app),
                                                add_verify(app),       add_simulate(app),   add_compare(app),
-                                               add_calibrate(app),    add_doctor(app)};
+                                               add_reproduce(app),    add_calibrate(app),  add_doctor(app)};
   app.footer(
       "Examples:\n"
       "  deeptm run --fast 4GiB -- python train.py          your own script in 4 GiB\n"
@@ -103,6 +103,8 @@ int main(std::vector<std::string> arguments) {
       "  deeptm simulate graphs/mobilenet.graph.json.zst plan.json  how long a step takes\n"
       "  deeptm synthesize chain --tensors 5000 -o chain.graph.json   a step of any size that nobody recorded\n"
       "  deeptm compare graphs/*.zst --fast 10%,20%          policies on modelled machines\n"
+      "  deeptm reproduce --quick                            the DeepTM paper's evaluation, ours beside what was "
+      "published\n"
       "  deeptm calibrate -o machine.json                   this machine, for --machine\n"
       "  deeptm doctor                                      what this machine has and lacks");
   const bool takes_command = !arguments.empty() && arguments.front() == "run";

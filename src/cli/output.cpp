@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "base/files.h"
-
 namespace deeptm::cli {
 
 Result<void> check_output(const std::filesystem::path& file) {
@@ -21,10 +19,6 @@ Result<void> check_output(const std::filesystem::path& file) {
     return fail(fmt::format("{}: the directory {} is not writable", file.string(), folder.string()));
   }
   return {};
-}
-
-Result<void> write_json(const std::filesystem::path& file, const nlohmann::json& value) {
-  return write_file(file, value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace deeptm::cli

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
 
 #include "base/files.h"
 #include "cli/command_line.h"
 #include "cli/planning_options.h"
 #include "cost/money.h"
+#include "evaluation/allocation_meter.h"
 #include "launch/summary.h"
 #include "plan/plan_json.h"
 #include "simulator/simulator.h"
@@ -20,6 +22,7 @@ namespace {
 struct PlanOptions {
   PlanningOptions planning;
   std::string graph, fast = "20%", policy = "belady", output = "plan.json";
+  bool json = false;
 };
 
 struct CheckOptions {
@@ -27,6 +30,26 @@ struct CheckOptions {
   std::uint32_t batch = 0;
   bool json = false;
 };
+
+// What making it took: seconds, and the most resident memory that the process has had.
+struct Effort {
+  double seconds = 0.0;
+  std::uint64_t peak_resident_bytes = 0;
+};
+
+void print_made(const PlanOptions& options, const Setting& setting, const Plan& plan, const Effort& effort) {
+  const Timeline timeline = simulate(setting.graph, setting.machine, setting.costs, plan);
+  const double performance = setting.costs.all_fast_seconds() / timeline.step_seconds;
+  if (options.json) {
+    const nlohmann::json made = {{"plan", options.output},         {"moves", plan.moves.size()},
+                                 {"planner", plan.options},        {"performance", performance},
+                                 {"plan_seconds", effort.seconds}, {"peak_resident_bytes", effort.peak_resident_bytes}};
+    fmt::print("{}\n", made.dump(2));
+    return;
+  }
+  fmt::print("{}: {} moves, performance {:.3f} on {} (simulated){}\n", options.output, plan.moves.size(), performance,
+             setting.machine.name, plan.options.empty() ? "" : "; " + plan.options);
+}
 
 int make_plan(const PlanOptions& options) {
   const auto limit = parse_fast_limit(options.fast);
@@ -39,11 +62,13 @@ int make_plan(const PlanOptions& options) {
   const auto setting = load_setting(options.graph, options.planning);
   if (!setting) return refuse(setting.error().message);
   Problem problem = setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode());
-  if (::isatty(STDERR_FILENO) != 0) {
-    problem.progress = [](std::string_view how_far) { fmt::print(stderr, "\r\033[K{}", how_far); };
-  }
+  const auto progress = progress_line();
+  if (progress) problem.progress = [&](std::string_view how_far) { progress(std::string(how_far)); };
+  const auto start = std::chrono::steady_clock::now();
   const auto plan = policy->plan(problem);
-  if (problem.progress) fmt::print(stderr, "\r\033[K");
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const Effort effort{seconds.count(), peak_resident_bytes()};
+  if (progress) progress("");
   if (!plan) return refuse(fmt::format("plan: {}", plan.error().message), kFailed);
   if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
     return refuse(fmt::format("plan: {} {}: {}", policy->full_name(), complaint(*fault), fault->text), kFailed);
@@ -51,10 +76,7 @@ int make_plan(const PlanOptions& options) {
   if (auto written = write_file(options.output, plan_to_json(*plan, setting->graph, setting->machine)); !written) {
     return refuse(written.error().message);
   }
-  const Timeline timeline = simulate(setting->graph, setting->machine, setting->costs, *plan);
-  fmt::print("{}: {} moves, performance {:.3f} on {} (simulated){}\n", options.output, plan->moves.size(),
-             setting->costs.all_fast_seconds() / timeline.step_seconds, setting->machine.name,
-             plan->options.empty() ? "" : "; " + plan->options);
+  print_made(options, *setting, *plan, effort);
   return 0;
 }
 
@@ -151,6 +173,7 @@ Subcommand add_plan(CLI::App& app) {
       ->capture_default_str();
   sub->add_option("--policy", options->policy, policy_help())->capture_default_str();
   sub->add_option("-o,--output", options->output, "the plan's file")->capture_default_str();
+  sub->add_flag("--json", options->json, "print JSON: performance, and time and memory of planning");
   example(sub, "deeptm plan graphs/resnet152.graph.json.zst --machine optane --fast 20% --policy belady -o plan.json");
   return {sub, [options] { return make_plan(*options); }};
 }

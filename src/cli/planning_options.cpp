@@ -3,11 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
-#include "graph/graph_file.h"
-#include "graph/lifetimes.h"
-#include "graph/scale.h"
 #include "machine/machine_json.h"
 
 namespace deeptm::cli {
@@ -32,32 +27,12 @@ std::string policy_help() {
   return text;
 }
 
-Result<Setting> load_setting(const std::string& graph_file, const std::string& machine, std::uint32_t batch) {
-  auto graph = read_graph(graph_file);
-  if (graph && batch != 0) graph = scale_to(*graph, batch);
-  if (!graph) return fail(batch == 0 ? graph.error().message : graph_file + ": " + graph.error().message);
-  auto found = find_machine(machine);
-  if (!found) return tl::unexpected(found.error());
-  StepCosts costs = step_costs(*graph, *found);
-  return Setting{std::move(*graph), std::move(*found), std::move(costs)};
-}
-
 Result<Setting> load_setting(const std::string& graph_file, const PlanningOptions& options) {
   auto setting = load_setting(graph_file, options.machine, options.batch);
   if (setting && options.copy_mode() == CopyMode::kAsync && !setting->machine.copies_overlap_kernels) {
     return fail(setting->machine.name + " copies nothing beside kernels: --mode sync");
   }
   return setting;
-}
-
-std::string_view complaint(const Fault& fault) {
-  return fault.kind == FaultKind::kOverCapacity ? "does not fit" : "made a WRONG PLAN";
-}
-
-std::uint64_t fast_bytes_of(const FastLimit& limit, const StepGraph& graph) {
-  if (const auto* bytes = std::get_if<std::uint64_t>(&limit)) return *bytes;
-  return static_cast<std::uint64_t>(
-      std::llround(static_cast<double>(live_peak_bytes(graph)) * std::get<Percent>(limit).value / 100));
 }
 
 }  // namespace deeptm::cli

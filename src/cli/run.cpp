@@ -2,11 +2,13 @@
 // deeptm run: any command, its TensorFlow tensors in bounded fast memory.
 #include <memory>
 
+#include "base/json_file.h"
 #include "cli/command_line.h"
 #include "cli/emulation_options.h"
 #include "cli/memory_options.h"
 #include "cli/output.h"
 #include "cli/stack.h"
+#include "launch/run_record.h"
 #include "launch/summary.h"
 
 namespace deeptm::cli {

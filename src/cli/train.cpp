@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "base/json_file.h"
 #include "cli/command_line.h"
 #include "cli/emulated_training.h"
 #include "cli/emulation_options.h"
@@ -12,6 +13,7 @@
 #include "cli/stack.h"
 #include "cli/workload_options.h"
 #include "launch/experiment.h"
+#include "launch/run_record.h"
 #include "launch/summary.h"
 
 namespace deeptm::cli {

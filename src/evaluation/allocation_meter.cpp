@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/allocation_meter.h"
+#include "evaluation/allocation_meter.h"
 
 #include <malloc.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <new>
+#include <string>
 
 namespace {
 
@@ -37,9 +39,18 @@ void* operator new(std::size_t bytes, std::align_val_t alignment) {
 void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
 
-namespace deeptm::cli {
+namespace deeptm {
 
 AllocationMeter::AllocationMeter() { live_bytes = peak_bytes_of_thread = 0; }
 std::uint64_t AllocationMeter::peak_bytes() const { return static_cast<std::uint64_t>(peak_bytes_of_thread); }
 
-}  // namespace deeptm::cli
+std::uint64_t peak_resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  std::uint64_t kilobytes = 0;
+  while (status >> word && word != "VmHWM:") {
+  }
+  return status >> kilobytes ? kilobytes * 1024 : 0;
+}
+
+}  // namespace deeptm

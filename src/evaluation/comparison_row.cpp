@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/comparison_row.h"
+#include "evaluation/comparison_row.h"
 
 #include <fmt/format.h>
 
-namespace deeptm::cli {
+namespace deeptm {
 namespace {
 
 constexpr const char* kLine = "{:<16} {:>6} {:<26} {:>11} {:>6} {:>6} {:>10} {:>9}";
@@ -32,6 +32,8 @@ nlohmann::json to_json(const Row& row) {
                          {"gap", gap ? nlohmann::json(*gap) : nlohmann::json()},
                          {"step_seconds", optional(done, row.step_seconds)},
                          {"memory_dollars", optional(done, row.memory_dollars)},
+                         {"fast_peak_bytes", optional(done, row.fast_peak_bytes)},
+                         {"slow_peak_bytes", optional(done, row.slow_peak_bytes)},
                          {"plan_seconds", optional(done, row.plan_seconds)},
                          {"plan_peak_bytes", optional(done, row.plan_peak_bytes)},
                          {"planner", row.planner},
@@ -47,6 +49,8 @@ void read_results(const nlohmann::json& json, Row& row) {
   row.performance = json.at("performance").get<double>();
   row.step_seconds = json.at("step_seconds").get<double>();
   row.memory_dollars = json.at("memory_dollars").get<double>();
+  row.fast_peak_bytes = json.at("fast_peak_bytes").get<std::uint64_t>();
+  row.slow_peak_bytes = json.at("slow_peak_bytes").get<std::uint64_t>();
   row.plan_seconds = json.at("plan_seconds").get<double>();
   row.plan_peak_bytes = json.at("plan_peak_bytes").get<std::uint64_t>();
   row.planner = json.at("planner").get<std::string>();
@@ -84,4 +88,4 @@ std::string table_line(const Row& row) {
                      fmt::format("{:.1f}", static_cast<double>(row.plan_peak_bytes) / 1e6));
 }
 
-}  // namespace deeptm::cli
+}  // namespace deeptm

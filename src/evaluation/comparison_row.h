@@ -3,12 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-namespace deeptm::cli {
+#include "plan/plan.h"
+
+namespace deeptm {
 
 struct Row {
   std::string graph, machine, fast, mode, policy, config_hash;
@@ -17,16 +20,18 @@ struct Row {
 
   // Not there when `error` says why.
   std::string error;
-  std::string planner;                       // what the policy says of its search
-  double step_seconds = 0, performance = 0;  // simulated
-  double memory_dollars = 0;                 // of the bytes that the plan needs in each tier
-  double plan_seconds = 0;                   // measured
+  std::string planner;                                     // what the policy says of its search
+  double step_seconds = 0, performance = 0;                // simulated
+  double memory_dollars = 0;                               // of the bytes that the plan needs in each tier
+  std::uint64_t fast_peak_bytes = 0, slow_peak_bytes = 0;  // of the step; what stays behind as a copy is not counted
+  double plan_seconds = 0;                                 // measured
   std::uint64_t plan_peak_bytes = 0;
   bool has_plan = true;  // a hardware cache has none, so that there is nothing to verify
   bool verified = false;
   bool ignores_limit = false;  // all-fast: the bound is not for it
 
-  std::optional<double> bound;  // the best performance that the limit allows
+  std::optional<double> bound;         // the best performance that the limit allows
+  std::shared_ptr<const Plan> plan{};  // where it was asked for
 };
 
 nlohmann::json to_json(const Row& row);
@@ -37,4 +42,4 @@ std::string to_csv(const std::vector<Row>& rows);
 std::string table_head();
 std::string table_line(const Row& row);
 
-}  // namespace deeptm::cli
+}  // namespace deeptm

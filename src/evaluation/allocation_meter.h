@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace deeptm::cli {
+namespace deeptm {
 
 // Most bytes that the calling thread had allocated beyond what it had when the meter was made. One at a time a thread.
 class AllocationMeter {
@@ -14,4 +14,8 @@ class AllocationMeter {
   std::uint64_t peak_bytes() const;
 };
 
-}  // namespace deeptm::cli
+// Most resident memory of the process so far, 0 where the system does not tell. Not getrusage's: that counts what the
+// process was before it started this program, too.
+std::uint64_t peak_resident_bytes();
+
+}  // namespace deeptm

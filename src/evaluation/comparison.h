@@ -11,17 +11,20 @@
 #include <optional>
 #include <vector>
 
-#include "cli/comparison_row.h"
-#include "cli/planning_options.h"
+#include "evaluation/comparison_row.h"
+#include "evaluation/result_cache.h"
+#include "evaluation/setting.h"
 
-namespace deeptm::cli {
+namespace deeptm {
 
 // One row to be. Without a policy: the hardware cache (simulator/two_level_memory.h).
 struct Cell {
   std::shared_ptr<const Setting> setting;
   std::optional<Policy> policy;
   CopyMode mode = CopyMode::kSync;
-  Row row;  // what it is for
+  Row row;                  // what it is for
+  bool bounded = true;      // with the bound, the same for all cells of a limit
+  bool keeps_plan = false;  // in the row, and in the cache
 };
 
 class Comparison {
@@ -29,7 +32,8 @@ class Comparison {
   struct Options {
     unsigned jobs = 1;
     std::filesystem::path cache;  // a folder; empty: none
-    bool shows_progress = false;  // on standard error
+    // Told now and then how far it is, in one line; an empty one before a row is printed and at the end. May be empty.
+    std::function<void(const std::string&)> progress{};
   };
   Comparison(std::vector<Cell> cells, Options options);
 
@@ -51,16 +55,17 @@ class Comparison {
   std::optional<Task> next_task();
   void show_progress() const;
   Row evaluate(const Cell& cell, unsigned worker);
-  Row compute(const Cell& cell, const Problem& problem) const;
-  Row simulate_cache(const Cell& cell) const;
+  static Row compute(const Cell& cell, const Problem& problem);
+  static Row simulate_cache(const Cell& cell);
   std::optional<Row> from_cache(const Cell& cell) const;
+  void keep(const Cell& cell, const Row& row) const;
   Bounded compute_bound(const Cell& cell, std::string_view hash) const;
-  std::filesystem::path cached(std::string_view hash) const;
+  static void add_bound(Row& row, const Bounded& bound);
   bool same_limit(const Cell& a, const Cell& b) const;
 
   std::vector<Cell> cells_;
   Options options_;
-  std::uint64_t program_ = 0;  // hash of the program: another build may plan otherwise
+  ResultCache cache_;
   std::vector<Task> tasks_;
   mutable std::mutex mutex_;  // guards what is below
   std::condition_variable changed_;
@@ -71,4 +76,4 @@ class Comparison {
   std::vector<std::string> status_;  // by worker
 };
 
-}  // namespace deeptm::cli
+}  // namespace deeptm

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evaluation/bisection.h"
+
+namespace deeptm {
+
+Result<void> find_least_shares(Evaluation& evaluation, std::vector<LeastShare>& searches) {
+  while (true) {
+    std::vector<Question> questions;
+    std::vector<LeastShare*> askers;
+    for (LeastShare& search : searches) {
+      if (search.search.is_done() || !search.note.empty()) continue;
+      search.question.fast_share = search.search.next();
+      questions.push_back(search.question);
+      askers.push_back(&search);
+    }
+    if (questions.empty()) return {};
+    const auto answers = evaluation.ask(questions);
+    if (!answers) return tl::unexpected(answers.error());
+    for (std::size_t i = 0; i < askers.size(); ++i) {
+      const auto& answer = (*answers)[i];
+      if (!answer) askers[i]->note = note_of(answer);
+      const auto reached = performance_of(answer);
+      askers[i]->search.tell(reached && *reached >= askers[i]->performance);
+    }
+  }
+}
+
+}  // namespace deeptm

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Figure 15: time and memory of planners, each in a process of its own with nothing beside it.
+#include <fmt/format.h>
+
+#include "base/files.h"
+#include "evaluation/figures.h"
+#include "evaluation/interrupt.h"
+#include "evaluation/published.h"
+#include "launch/process.h"
+#include "machine/machine_json.h"
+
+namespace deeptm {
+namespace {
+
+struct Effort {
+  double seconds = 0.0, gigabytes = 0.0;
+};
+
+// `deeptm plan` as a child: its time, and the most memory that it had.
+Result<Effort> measure_planning(const Evaluation& evaluation, const Question& question,
+                                const std::filesystem::path& machine_file) {
+  const auto& options = evaluation.options();
+  const auto done =
+      run_process({"/proc/self/exe", "plan", (options.graphs / (question.model + ".graph.json.zst")).string(),
+                   "--batch", fmt::format("{}", question.batch), "--machine", machine_file.string(), "--mode",
+                   std::string(to_string(question.on.mode)), "--fast", fmt::format("{}%", 100 * question.fast_share),
+                   "--policy", question.policy, "--output", (options.cache / "measured-plan.json").string()});
+  if (!done) return tl::unexpected(done.error());
+  if (done->exit_code != 0) return fail(fmt::format("planning failed (exit code {})", done->exit_code));
+  const auto told = nlohmann::json::parse(done->text, nullptr, false);
+  if (!told.is_object()) return fail("deeptm plan --json said nothing");
+  return Effort{told.at("plan_seconds").get<double>(), told.at("peak_resident_bytes").get<double>() / 1e9};
+}
+
+Result<Effort> kept_planning(const Evaluation& evaluation, const Question& question,
+                             const std::filesystem::path& machine_file) {
+  Fnv hash;
+  for (const std::string_view text : {std::string_view(question.model), std::string_view(question.policy)})
+    hash.add(text);
+  hash.add(std::string_view(machine_to_json(*question.on.machine)));
+  const std::string name = fmt::format("{:016x}-effort", hash.value());
+  if (const auto kept = evaluation.cache().find(name)) {
+    return Effort{kept->at("seconds").get<double>(), kept->at("gigabytes").get<double>()};
+  }
+  if (evaluation.options().progress) {
+    evaluation.options().progress(fmt::format("measuring {} on {}", question.policy, question.model));
+  }
+  const auto effort = measure_planning(evaluation, question, machine_file);
+  if (evaluation.options().progress) evaluation.options().progress("");
+  if (effort) evaluation.cache().keep(name, {{"seconds", effort->seconds}, {"gigabytes", effort->gigabytes}});
+  return effort;
+}
+
+}  // namespace
+
+Result<std::vector<Figure>> planning_figures(Evaluation& evaluation, const Testbeds& on) {
+  Figure seconds{"planning-seconds", "Time of planning, batch 512, fast:slow = 1:4", "measured", "seconds", "model"};
+  Figure memory{"planning-memory", "Memory of planning, batch 512, fast:slow = 1:4", "measured", "GB", "model"};
+  const auto machine_file = evaluation.options().cache / "measured-machine.json";
+  if (auto written = write_file(machine_file, machine_to_json(*on.cpu.fitted.machine)); !written) {
+    return tl::unexpected(written.error());
+  }
+  for (const std::string& model : evaluation.options().models) {
+    for (const std::string_view name : {std::string_view("all-slow"), std::string_view("sentinel"),
+                                        published::kAutoTmSync, std::string_view("deeptm-sync")}) {
+      const std::string policy(name);
+      if (!find_policy(policy)) {
+        seconds.rows.push_back({model, policy, {}, {}, {}, note_of({})});
+        continue;
+      }
+      const Question question{on.cpu.fitted, model, kPaperBatch, policy, kPaperShare};
+      const auto effort = kept_planning(evaluation, question, machine_file);
+      if (interrupted()) return fail("interrupted");
+      FigureRow time{model, policy}, most{model, policy};
+      const auto add_published = [&](FigureRow& row, std::span<const published::OfPolicy> printed) {
+        for (const published::OfPolicy& of : printed) {
+          if (of.policy == policy) row.published = of.values[published::model_index(model)];
+        }
+      };
+      add_published(time, published::planning_seconds());
+      add_published(most, published::planning_gigabytes());
+      if (effort) {
+        time.ours = effort->seconds;
+        most.ours = effort->gigabytes;
+      } else {
+        time.note = most.note = effort.error().message;
+      }
+      seconds.rows.push_back(std::move(time));
+      memory.rows.push_back(std::move(most));
+    }
+  }
+  seconds.notes.emplace_back("Each `deeptm plan` alone in a process; planning only.");
+  memory.notes.emplace_back(
+      "The most resident memory of a process that plans once; all-slow, which searches nothing, is the floor.");
+  return std::vector{seconds, memory};
+}
+
+}  // namespace deeptm
