@@ -16,14 +16,28 @@ std::optional<std::uint64_t> RangeHeap::allocate(std::uint64_t pages, std::uint6
     const auto [size, start] = *fit;
     const std::uint64_t aligned = (start + alignment - 1) / alignment * alignment;
     if (aligned + pages > start + size) continue;
-    by_size_.erase(fit);
-    by_start_.erase(start);
-    insert(start, aligned - start);
-    insert(aligned + pages, start + size - aligned - pages);
-    used_ += pages;
+    carve(start, size, aligned, pages);
     return aligned;
   }
   return std::nullopt;
+}
+
+bool RangeHeap::take(std::uint64_t first_page, std::uint64_t pages) {
+  const auto after = by_start_.upper_bound(first_page);
+  if (after == by_start_.begin()) return false;
+  const auto [start, size] = *std::prev(after);
+  if (first_page + pages > start + size) return false;
+  carve(start, size, first_page, pages);
+  return true;
+}
+
+// Takes pages out of the free range of `size` from `start` on.
+void RangeHeap::carve(std::uint64_t start, std::uint64_t size, std::uint64_t first_page, std::uint64_t pages) {
+  by_size_.erase({size, start});
+  by_start_.erase(start);
+  insert(start, first_page - start);
+  insert(first_page + pages, start + size - first_page - pages);
+  used_ += pages;
 }
 
 void RangeHeap::release(std::uint64_t first_page, std::uint64_t pages) {

@@ -18,12 +18,15 @@ class RangeHeap {
 
   // First page of `pages` consecutive ones, a multiple of `alignment` pages.
   std::optional<std::uint64_t> allocate(std::uint64_t pages, std::uint64_t alignment = 1);
+  // The same from a given page on, if they are free.
+  bool take(std::uint64_t first_page, std::uint64_t pages);
   void release(std::uint64_t first_page, std::uint64_t pages);
 
   std::uint64_t used_pages() const { return used_; }
   std::size_t free_ranges() const { return by_start_.size(); }
 
  private:
+  void carve(std::uint64_t start, std::uint64_t size, std::uint64_t first_page, std::uint64_t pages);
   void insert(std::uint64_t start, std::uint64_t pages);
 
   std::map<std::uint64_t, std::uint64_t> by_start_;            // start -> pages

@@ -29,7 +29,29 @@ constexpr std::array<PolicyOption, 3> kSentinelOptions = {{
     {"largest-interval", "the longest intervals that fit, instead of the best in the simulator"},
 }};
 
-const std::array<Policy, 9> kPolicies = {{
+constexpr std::array<PolicyOption, 16> kDeepTmOptions = {{
+    {"no-batching", "micro tensors are placed like the others"},
+    {"no-adjoining", "tensors lie where they fit best, not by reuse"},
+    {"no-contiguous", "every tensor moves for itself"},
+    {"always-moves", "the cost model does not decide whether a move pays"},
+    {"fixed-weights", "the weights of heat stay 1, without algorithm 1"},
+    {"printed-sign", "long-lived tensors are hotter, as the formula is printed"},
+    {"frequency", "heat is this characteristic alone"},
+    {"recency", "heat is this characteristic alone"},
+    {"size", "heat is this characteristic alone"},
+    {"lifetime", "heat is this characteristic alone"},
+    {"long-windows", "asynchronous moves may take longer than one kernel"},
+    {"beta25", "a quarter for performance, the rest for price"},
+    {"beta50", "half for performance, half for price"},
+    {"beta75", "three quarters for performance (the default)"},
+    {"printed-reward", "the episode's reward as printed, where a high price is good"},
+    {"ends-on-overflow", "a decision for fast memory that has no room ends the episode, as printed"},
+}};
+// What heat alone knows of them.
+constexpr std::span<const PolicyOption> kHeatOptions = std::span(kDeepTmOptions).first(11);
+constexpr std::span<const PolicyOption> kPartOptions = std::span(kDeepTmOptions).first(3);
+
+const std::array<Policy, 13> kPolicies = {{
     {"all-fast", "everything in the fast tier, whatever the limit", {}, without_options<plan_all_fast>},
     {"all-slow", "everything in the second tier", {}, without_options<plan_all_slow>},
     {"first-touch", "where there is room at birth; nothing moves", {}, without_options<plan_first_touch>},
@@ -39,6 +61,10 @@ const std::array<Policy, 9> kPolicies = {{
     {"autotm-sync", "AutoTM's integer program, moves between kernels", kAutoTmOptions, plan_autotm_sync},
     {"autotm-async", "AutoTM's integer program, moves beside kernels, too", kAutoTmOptions, plan_autotm_async, true},
     {"sentinel", "Sentinel: moved by intervals of layers, fetched an interval ahead", kSentinelOptions, plan_sentinel},
+    {"deeptm-heat", "DeepTM without learning: what is hot is fast", kHeatOptions, plan_deeptm_heat},
+    {"deeptm-no-drl", "DeepTM's parts around the better of AutoTM and Sentinel", kPartOptions, plan_deeptm_no_drl},
+    {"deeptm-sync", "DeepTM: an agent learns; moves between kernels", kDeepTmOptions, plan_deeptm_sync, false, true},
+    {"deeptm-async", "DeepTM: an agent learns; moves beside kernels", kDeepTmOptions, plan_deeptm_async, true, true},
 }};
 
 // "a, b, c"

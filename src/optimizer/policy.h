@@ -11,9 +11,33 @@
 
 #include "base/result.h"
 #include "cost/cost_model.h"
+#include "learning/dqn.h"
 #include "plan/plan.h"
 
 namespace deeptm {
+
+struct Agent;
+
+// What an episode of a policy that learns came to.
+struct Episode {
+  std::uint32_t number = 0;
+  double greedy = 0.0;                               // probability of the greedy action
+  double step_rewards = 0.0;                         // their sum
+  double reward = 0.0;                               // of the episode
+  double loss = 0.0;                                 // mean over its gradient steps
+  double performance = 0.0, best_performance = 0.0;  // of its plan, of the best plan so far; simulated
+};
+
+// For policies that learn. Functions may be empty.
+struct Training {
+  Training() { dqn.learn_every = 0; }
+
+  DqnOptions dqn;                // learn_every 0: as the step is long
+  const Agent* agent = nullptr;  // decides as it is, instead of being trained
+  std::function<void(const Episode&)> episode;
+  std::function<bool()> stop;  // asked before each episode: whether the best plan so far is enough
+  std::function<void(Agent&&)> trained;
+};
 
 // Borrowed; `costs` are step_costs(graph, machine).
 struct Problem {
@@ -24,6 +48,7 @@ struct Problem {
   CopyMode mode = CopyMode::kSync;
   // Told now and then, in a few words, how far a long search is; may be empty.
   std::function<void(std::string_view)> progress{};
+  const Training* training = nullptr;  // none: the defaults
 };
 
 // What a policy may do otherwise, by name: "autotm-sync+rounded".
@@ -37,6 +62,7 @@ struct Policy {
   std::span<const PolicyOption> known;  // its options
   Result<Plan> (*make)(const Problem&, const PolicyOptions&);
   bool beside_kernels = false;  // its plans are asynchronous
+  bool learns = false;          // Problem::training counts
   PolicyOptions options{};      // of `known`; chosen
 
   // Deterministic; the plan verifies.
@@ -75,5 +101,12 @@ Result<Plan> plan_autotm_async(const Problem& problem, const PolicyOptions& opti
 // Sentinel (HPCA 2021), our re-implementation: whole tensors, weights too, move by intervals of layers; what the next
 // interval needs is fetched while this one runs. What does not fit stays slow.
 Result<Plan> plan_sentinel(const Problem& problem, const PolicyOptions& options);
+
+// DeepTM (TPDS 2024), our re-implementation: heat alone; the better of AutoTM and Sentinel with its Aggregator and
+// Migrator; deep reinforcement learning, moves between kernels or beside them.
+Result<Plan> plan_deeptm_heat(const Problem& problem, const PolicyOptions& options);
+Result<Plan> plan_deeptm_no_drl(const Problem& problem, const PolicyOptions& options);
+Result<Plan> plan_deeptm_sync(const Problem& problem, const PolicyOptions& options);
+Result<Plan> plan_deeptm_async(const Problem& problem, const PolicyOptions& options);
 
 }  // namespace deeptm
