@@ -37,7 +37,7 @@ class Evaluation {
     std::vector<std::string> models;
     bool quick = false;
     unsigned jobs = 1;
-    std::filesystem::path graphs, cache;                 // folders
+    std::filesystem::path graphs, cache{};               // folders
     std::function<void(const std::string&)> progress{};  // as Comparison::Options::progress
   };
   explicit Evaluation(Options options);

@@ -2,8 +2,6 @@
 // What micro tensors cost where they are, and how much bandwidth copies reach.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "evaluation/figures.h"
 #include "evaluation/published.h"
 #include "evaluation/utilisation.h"
@@ -95,53 +93,87 @@ Result<std::vector<Figure>> micro_tensor_figures(Evaluation& evaluation, const T
   return std::vector{figure};
 }
 
-Result<std::vector<Figure>> utilisation_figures(Evaluation& evaluation, const Testbeds& on) {
-  constexpr std::size_t kWindows = 100;
-  constexpr std::string_view kApart = "+no-adjoining+no-batching+no-contiguous";
-  Figure means{"utilisation", "Bandwidth that copies reach of their path's best, a fifth of the peak, batch 512",
-               "simulated", "share", "model"};
-  Figure course{"utilisation-resnet152",
-                "ResNet152: bandwidth of copies through the step",
-                "simulated",
-                "share of the path's best",
-                "share of the step's kernels",
-                Chart::kLines};
-  std::vector<Question> questions;
-  for (const FittedTestbed* testbed : {&on.cpu, on.gpu ? &*on.gpu : nullptr}) {
-    if (testbed == nullptr) continue;
-    const std::string policy = testbed->fitted.mode == CopyMode::kSync ? "deeptm-sync" : "deeptm-async";
-    for (const std::string& model : evaluation.options().models) {
-      questions.push_back({testbed->fitted, model, kPaperBatch, policy, kPaperShare, true});
-      questions.push_back({testbed->fitted, model, kPaperBatch, policy + std::string(kApart), kPaperShare, true});
-    }
-  }
-  const auto answers = evaluation.ask(questions);
-  if (!answers) return tl::unexpected(answers.error());
-  for (std::size_t i = 0; i < questions.size(); ++i) {
-    const Question& question = questions[i];
-    const bool together = i % 2 == 0;
-    const std::string series =
-        fmt::format("{}, {} the Aggregator", to_string(question.on.mode), together ? "with" : "without");
-    FigureRow row{question.model, series, std::nullopt, std::nullopt, std::nullopt, note_of((*answers)[i])};
-    if (question.model == "resnet152")
-      row.published = together ? published::kUtilisationTogether : published::kUtilisationApart;
-    if (performance_of((*answers)[i])) {
-      const auto setting = evaluation.setting(question.on, question.model, question.batch);
-      const Setting& of = **setting;
-      const Plan& plan = *(*answers)[i]->plan;
-      const Utilisation found =
-          utilisation(of.graph, of.machine, plan, simulate(of.graph, of.machine, of.costs, plan), kWindows);
-      row.ours = found.mean;
-      for (std::size_t w = 0; w < kWindows && question.model == "resnet152"; ++w) {
-        course.rows.push_back(
-            {fmt::format("{:.3f}", (static_cast<double>(w) + 0.5) / kWindows), series, found.by_window[w]});
+namespace {
+
+constexpr std::string_view kCourseOf = "resnet152";  // the paper's figure
+constexpr std::string_view kApart = "+no-adjoining+no-batching+no-contiguous";
+
+class UtilisationFigures {
+ public:
+  UtilisationFigures(Evaluation& evaluation, const Testbeds& on) : evaluation_(evaluation), on_(on) {}
+
+  Result<std::vector<Figure>> make() {
+    for (const FittedTestbed* testbed : on_.all()) {
+      const std::string policy = testbed->fitted.mode == CopyMode::kSync ? "deeptm-sync" : "deeptm-async";
+      if (auto done = add(testbed->fitted, policy, "with", published::kUtilisationTogether); !done) {
+        return tl::unexpected(done.error());
+      }
+      if (auto done = add(testbed->fitted, policy + std::string(kApart), "without", published::kUtilisationApart);
+          !done) {
+        return tl::unexpected(done.error());
       }
     }
-    means.rows.push_back(std::move(row));
+    std::vector<Figure> figures = {means_};
+    if (!course_.rows.empty()) figures.push_back(course_);
+    return figures;
   }
-  std::vector<Figure> figures = {means};
-  if (!course.rows.empty()) figures.push_back(course);
-  return figures;
+
+ private:
+  Result<void> add(const Testbed& on, const std::string& policy, std::string_view with, double published) {
+    std::vector<Question> questions;
+    for (const std::string& model : evaluation_.options().models) {
+      questions.push_back({on, model, kPaperBatch, policy, kPaperShare, true});
+    }
+    const auto answers = evaluation_.ask(questions);
+    if (!answers) return tl::unexpected(answers.error());
+    const std::string series = fmt::format("{}, {} the Aggregator", to_string(on.mode), with);
+    for (std::size_t i = 0; i < questions.size(); ++i) {
+      const auto& answer = (*answers)[i];
+      FigureRow& row = means_.rows.emplace_back();
+      row.what = questions[i].model;
+      row.series = series;
+      row.note = note_of(answer);
+      if (row.what == kCourseOf) row.published = published;
+      if (!performance_of(answer)) continue;
+      const auto setting = evaluation_.setting(on, row.what, kPaperBatch);
+      if (!setting) return tl::unexpected(setting.error());
+      const Utilisation found = measured(**setting, *answer->plan);
+      row.ours = found.mean;
+      if (row.what == kCourseOf) add_course(series, found);
+    }
+    return {};
+  }
+
+  static Utilisation measured(const Setting& setting, const Plan& plan) {
+    constexpr std::size_t kWindows = 100;
+    const Timeline timeline = simulate(setting.graph, setting.machine, setting.costs, plan);
+    return utilisation(setting.graph, setting.machine, plan, timeline, kWindows);
+  }
+
+  void add_course(const std::string& series, const Utilisation& found) {
+    const auto windows = static_cast<double>(found.by_window.size());
+    for (std::size_t w = 0; w < found.by_window.size(); ++w) {
+      const double middle = (static_cast<double>(w) + 0.5) / windows;
+      course_.rows.push_back({fmt::format("{:.3f}", middle), series, found.by_window[w]});
+    }
+  }
+
+  Evaluation& evaluation_;
+  const Testbeds& on_;
+  Figure means_{"utilisation", "Bandwidth that copies reach of their path's best, a fifth of the peak, batch 512",
+                "simulated", "share", "model"};
+  Figure course_{"utilisation-resnet152",
+                 "ResNet152: bandwidth of copies through the step",
+                 "simulated",
+                 "share of the path's best",
+                 "share of the step's kernels",
+                 Chart::kLines};
+};
+
+}  // namespace
+
+Result<std::vector<Figure>> utilisation_figures(Evaluation& evaluation, const Testbeds& on) {
+  return UtilisationFigures(evaluation, on).make();
 }
 
 }  // namespace deeptm

@@ -75,76 +75,117 @@ Result<std::vector<Figure>> least_fast_figures(Evaluation& evaluation, const Tes
   return figures;
 }
 
-Result<std::vector<Figure>> cost_figures(Evaluation& evaluation, const Testbeds& on) {
-  Figure bills{"cost", "Price of memory, DRAM used and PM for the rest, batch 512", "simulated", "of all DRAM's price",
-               "model"};
-  Figure speeds{"cost-performance", "Performance at that price, batch 512", "simulated",
-                "step with everything fast / step", "model"};
-  Figure savings{"savings", "Saved against DRAM and PM at 1:4, mean of the models", "simulated", "share of the price",
-                 "policy"};
-  std::vector<Question> questions;
-  std::vector<std::string> policies = {"sentinel", std::string(published::kAutoTmSync)};
-  for (const std::string_view beta : kBetas) policies.push_back("deeptm-sync" + std::string(beta));
-  for (const std::string& policy : policies) {
-    for (const std::string& model : evaluation.options().models) {
-      questions.push_back({on.cpu.fitted, model, kPaperBatch, policy, kPaperShare});
-    }
+namespace {
+
+// Bars of figure 16: who pays for the limit, and who for what it uses of it.
+struct Payer {
+  std::string policy;
+  bool pays_the_limit;
+  double published_saving;  // of the latter, against 1:4
+};
+
+std::vector<Payer> payers() {
+  std::vector<Payer> all = {{"sentinel", true, 0.0}, {std::string(published::kAutoTmSync), true, 0.0}};
+  for (std::size_t b = 0; b < kBetas.size(); ++b) {
+    all.push_back({"deeptm-sync" + std::string(kBetas[b]), false, published::kSavedByBeta[b]});
   }
-  const auto answers = evaluation.ask(questions);
-  if (!answers) return tl::unexpected(answers.error());
-  const std::size_t models = evaluation.options().models.size();
-  for (std::size_t p = 0; p < policies.size(); ++p) {
-    const bool pays_the_limit = p < 2;
-    for (const double price_per_gb : kPrices) {
-      double saved = 0.0;
-      bool whole = true;
-      for (std::size_t m = 0; m < models; ++m) {
-        const std::optional<Row>& answer = (*answers)[p * models + m];
-        const std::string& model = evaluation.options().models[m];
-        const Printed theirs = printed(policies[p], published::model_index(model));
-        FigureRow bill{model, policies[p] + " " + std::string(price_name(price_per_gb)), {}, {}, {}, note_of(answer)};
-        if (price_per_gb == published::kFigurePrice) bill.published = theirs.price;
-        if (const auto performance = performance_of(answer)) {
-          const double ours = pays_the_limit ? price(kPaperShare, price_per_gb) : price_of(*answer, price_per_gb);
-          bill.ours = ours / price_per_gb;
-          saved += (1 - ours / price(kPaperShare, price_per_gb)) / static_cast<double>(models);
-          if (price_per_gb == published::kFigurePrice) {
-            speeds.rows.push_back({model, policies[p], performance, theirs.performance});
-          }
-        } else {
-          whole = false;
-        }
-        bills.rows.push_back(std::move(bill));
-      }
-      if (pays_the_limit) continue;
-      FigureRow row{policies[p], std::string(price_name(price_per_gb)), {}, published::kSavedByBeta[p - 2]};
-      if (whole) row.ours = saved;
-      savings.rows.push_back(std::move(row));
+  return all;
+}
+
+class CostFigures {
+ public:
+  CostFigures(Evaluation& evaluation, const Testbed& on) : evaluation_(evaluation), on_(on) {}
+
+  Result<std::vector<Figure>> make() {
+    for (const Payer& payer : payers()) {
+      std::vector<Question> questions;
+      for (const std::string& model : models())
+        questions.push_back({on_, model, kPaperBatch, payer.policy, kPaperShare});
+      const auto answers = evaluation_.ask(questions);
+      if (!answers) return tl::unexpected(answers.error());
+      if (payer.policy == published::kAutoTmSync) autotm_ = *answers;
+      add_speeds(payer, *answers);
+      for (const double price_per_gb : kPrices) add_bills(payer, *answers, price_per_gb);
+    }
+    if (auto added = add_equal_speed(); !added) return tl::unexpected(added.error());
+    return std::vector{bills_, speeds_, savings_};
+  }
+
+ private:
+  const std::vector<std::string>& models() const { return evaluation_.options().models; }
+
+  static double saving(double paid, double price_per_gb) { return 1 - paid / price(kPaperShare, price_per_gb); }
+
+  void add_speeds(const Payer& payer, const Evaluation::Answers& answers) {
+    for (std::size_t m = 0; m < answers.size(); ++m) {
+      speeds_.rows.push_back({models()[m], payer.policy, performance_of(answers[m]),
+                              printed(payer.policy, published::model_index(models()[m])).performance});
     }
   }
 
-  // How little DRAM gives AutoTM's speed at 1:4.
-  std::vector<LeastShare> searches;
-  for (std::size_t m = 0; m < models; ++m) {
-    const auto performance = performance_of((*answers)[models + m]);
-    if (!performance) continue;
-    searches.push_back({{on.cpu.fitted, evaluation.options().models[m], kPaperBatch, "deeptm-sync"},
-                        *performance,
-                        {0.01, kPaperShare, 0.01}});
-  }
-  if (auto done = find_least_shares(evaluation, searches); !done) return tl::unexpected(done.error());
-  for (const double price_per_gb : kPrices) {
+  void add_bills(const Payer& payer, const Evaluation::Answers& answers, double price_per_gb) {
     double saved = 0.0;
-    FigureRow row{"at AutoTM's speed", std::string(price_name(price_per_gb)), {}, published::kSavedAtEqualSpeed};
-    for (const LeastShare& search : searches) {
-      row.note = search.note;
-      saved += (1 - price(search.search.least(), price_per_gb) / price(kPaperShare, price_per_gb)) /
-               static_cast<double>(searches.size());
+    std::size_t planned = 0;
+    for (std::size_t m = 0; m < answers.size(); ++m) {
+      FigureRow bill{models()[m], fmt::format("{} {}", payer.policy, price_name(price_per_gb))};
+      bill.note = note_of(answers[m]);
+      if (price_per_gb == published::kFigurePrice) {
+        bill.published = printed(payer.policy, published::model_index(models()[m])).price;
+      }
+      if (performance_of(answers[m])) {
+        const double paid =
+            payer.pays_the_limit ? price(kPaperShare, price_per_gb) : price_of(*answers[m], price_per_gb);
+        bill.ours = paid / price_per_gb;
+        saved += saving(paid, price_per_gb);
+        ++planned;
+      }
+      bills_.rows.push_back(std::move(bill));
     }
-    if (!searches.empty() && row.note.empty()) row.ours = saved;
-    savings.rows.push_back(std::move(row));
+    if (payer.pays_the_limit) return;
+    FigureRow row{payer.policy, std::string(price_name(price_per_gb)), std::nullopt, payer.published_saving};
+    if (planned == answers.size()) row.ours = saved / static_cast<double>(planned);
+    savings_.rows.push_back(std::move(row));
   }
-  return std::vector{bills, speeds, savings};
+
+  // How little DRAM gives AutoTM's speed at 1:4.
+  Result<void> add_equal_speed() {
+    std::vector<LeastShare> searches;
+    for (std::size_t m = 0; m < autotm_.size(); ++m) {
+      const auto performance = performance_of(autotm_[m]);
+      if (!performance) continue;
+      searches.push_back({{on_, models()[m], kPaperBatch, "deeptm-sync"}, *performance, {0.01, kPaperShare, 0.01}});
+    }
+    if (auto found = find_least_shares(evaluation_, searches); !found) return found;
+    for (const double price_per_gb : kPrices) {
+      double saved = 0.0;
+      FigureRow row{"at AutoTM's speed", std::string(price_name(price_per_gb)), std::nullopt,
+                    published::kSavedAtEqualSpeed};
+      for (const LeastShare& search : searches) {
+        row.note = search.note;
+        saved += saving(price(search.search.least(), price_per_gb), price_per_gb);
+      }
+      if (!searches.empty() && row.note.empty()) row.ours = saved / static_cast<double>(searches.size());
+      savings_.rows.push_back(std::move(row));
+    }
+    return {};
+  }
+
+  Evaluation& evaluation_;
+  Testbed on_;
+  Evaluation::Answers autotm_;
+  Figure bills_{"cost",
+                "Price of memory: the DRAM of the limit or, by beta, the DRAM used, and PM for the rest, batch 512",
+                "simulated", "of all DRAM's price", "model"};
+  Figure speeds_{"cost-performance", "Performance at that price, batch 512", "simulated",
+                 "step with everything fast / step", "model"};
+  Figure savings_{"savings", "Saved against DRAM and PM at 1:4, mean of the models", "simulated", "share of the price",
+                  "policy"};
+};
+
+}  // namespace
+
+Result<std::vector<Figure>> cost_figures(Evaluation& evaluation, const Testbeds& on) {
+  return CostFigures(evaluation, on.cpu.fitted).make();
 }
 
 }  // namespace deeptm

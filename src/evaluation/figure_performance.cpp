@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cmath>
 
 #include "evaluation/figures.h"
 #include "evaluation/published.h"
@@ -11,16 +12,6 @@ namespace deeptm {
 namespace {
 
 std::string_view machine_kind(CopyMode mode) { return mode == CopyMode::kSync ? "cpu" : "gpu"; }
-
-// What the paper measured of a policy, if it did.
-std::optional<double> published_performance(CopyMode mode, std::string_view policy, const std::string& model,
-                                            std::uint32_t batch) {
-  if (batch != kPaperBatch) return std::nullopt;
-  for (const published::OfPolicy& row : published::performance(mode)) {
-    if (row.policy == policy) return row.values[published::model_index(model)];
-  }
-  return std::nullopt;
-}
 
 std::vector<std::string_view> policies_of(CopyMode mode) {
   if (mode == CopyMode::kSync) {
@@ -31,43 +22,66 @@ std::vector<std::string_view> policies_of(CopyMode mode) {
           published::kAutoTmAsync, "lru",           "first-touch", "all-slow"};
 }
 
+// A question for a row of a figure, or, of the machine that was not fitted, for what stands beside it.
+struct Asked {
+  Question question;
+  std::size_t row;
+  bool unfitted;
+};
+
+// Every row on the fitted machine; on the other one where something was published and it takes no minutes.
+std::vector<Asked> questions_for(Figure& figure, const FittedTestbed& on, std::uint32_t batch) {
+  std::vector<Asked> asked;
+  for (std::size_t r = 0; r < figure.rows.size(); ++r) {
+    FigureRow& row = figure.rows[r];
+    const bool long_search = takes_minutes(row.series, row.what);
+    if (long_search && !row.published) {
+      row.note = "not computed: takes minutes, and nothing was published";
+      continue;
+    }
+    asked.push_back({{on.fitted, row.what, batch, row.series, kPaperShare}, r, false});
+    if (row.published && !long_search) asked.push_back({{on.base, row.what, batch, row.series, kPaperShare}, r, true});
+  }
+  return asked;
+}
+
+// Of DeepTM's own rows, which no constant was fitted to.
+std::string prediction_error(const Figure& figure) {
+  double sum = 0.0;
+  int rows = 0;
+  for (const FigureRow& row : figure.rows) {
+    if (!row.series.starts_with("deeptm") || !row.ours || !row.published) continue;
+    sum += std::pow(*row.ours - *row.published, 2);
+    ++rows;
+  }
+  return rows == 0 ? ""
+                   : fmt::format("; their root mean square error is {:.3f} ({} rows)", std::sqrt(sum / rows), rows);
+}
+
 Result<Figure> performance(Evaluation& evaluation, const FittedTestbed& on, std::uint32_t batch) {
   const CopyMode mode = on.fitted.mode;
   Figure figure{fmt::format("performance-{}-b{}", machine_kind(mode), batch),
                 fmt::format("Performance at fast:slow = 1:4, batch {}, {}", batch, on.fitted.machine->name),
                 "simulated", "step with everything fast / step", "model"};
-  std::vector<Question> questions;
   for (const std::string& model : evaluation.options().models) {
     for (const std::string_view policy : policies_of(mode)) {
-      const auto value = published_performance(mode, policy, model, batch);
-      figure.rows.push_back({model, std::string(policy), std::nullopt, value});
-      questions.push_back({on.fitted, model, batch, std::string(policy), kPaperShare});
+      figure.rows.push_back({model, std::string(policy)});
+      if (batch == kPaperBatch)
+        figure.rows.back().published = published::value_of(published::performance(mode), policy, model);
     }
   }
-  // The machine that was not fitted: where something was published, and it takes no minutes.
-  std::vector<Question> asked;
-  std::vector<std::pair<std::size_t, bool>> row_and_base;
-  for (std::size_t r = 0; r < questions.size(); ++r) {
-    const bool long_search = takes_minutes(questions[r].policy, questions[r].model);
-    if (long_search && batch != kPaperBatch) {
-      figure.rows[r].note = "not computed: takes minutes, and nothing was published";
-      continue;
-    }
-    asked.push_back(questions[r]);
-    row_and_base.emplace_back(r, false);
-    if (!figure.rows[r].published || long_search) continue;
-    asked.push_back(questions[r]);
-    asked.back().on = on.base;
-    row_and_base.emplace_back(r, true);
-  }
-  const auto answers = evaluation.ask(asked);
+  const std::vector<Asked> asked = questions_for(figure, on, batch);
+  std::vector<Question> questions;
+  for (const Asked& each : asked) questions.push_back(each.question);
+  const auto answers = evaluation.ask(questions);
   if (!answers) return tl::unexpected(answers.error());
   for (std::size_t i = 0; i < asked.size(); ++i) {
-    FigureRow& row = figure.rows[row_and_base[i].first];
-    (row_and_base[i].second ? row.unfitted : row.ours) = performance_of((*answers)[i]);
-    if (!row_and_base[i].second) row.note = note_of((*answers)[i]);
+    FigureRow& row = figure.rows[asked[i].row];
+    (asked[i].unfitted ? row.unfitted : row.ours) = performance_of((*answers)[i]);
+    if (!asked[i].unfitted) row.note = note_of((*answers)[i]);
   }
-  figure.notes.emplace_back("DeepTM's rows were not looked at when the machine was fitted.");
+  figure.notes.push_back("DeepTM's rows were not looked at when the machine was fitted" + prediction_error(figure) +
+                         ".");
   return figure;
 }
 
@@ -77,8 +91,7 @@ Result<std::vector<Figure>> performance_figures(Evaluation& evaluation, const Te
   std::vector<Figure> figures;
   const std::vector<std::uint32_t> batches =
       evaluation.options().quick ? std::vector<std::uint32_t>{128} : std::vector<std::uint32_t>{kPaperBatch, 128};
-  for (const FittedTestbed* testbed : {&on.cpu, on.gpu ? &*on.gpu : nullptr}) {
-    if (testbed == nullptr) continue;
+  for (const FittedTestbed* testbed : on.all()) {
     for (const std::uint32_t batch : batches) {
       auto figure = performance(evaluation, *testbed, batch);
       if (!figure) return tl::unexpected(figure.error());

@@ -2,6 +2,8 @@
 // Figure 15: time and memory of planners, each in a process of its own with nothing beside it.
 #include <fmt/format.h>
 
+#include <array>
+
 #include "base/files.h"
 #include "evaluation/figures.h"
 #include "evaluation/interrupt.h"
@@ -54,6 +56,7 @@ Result<Effort> kept_planning(const Evaluation& evaluation, const Question& quest
 }  // namespace
 
 Result<std::vector<Figure>> planning_figures(Evaluation& evaluation, const Testbeds& on) {
+  constexpr std::array<std::string_view, 4> kPolicies = {"all-slow", "sentinel", published::kAutoTmSync, "deeptm-sync"};
   Figure seconds{"planning-seconds", "Time of planning, batch 512, fast:slow = 1:4", "measured", "seconds", "model"};
   Figure memory{"planning-memory", "Memory of planning, batch 512, fast:slow = 1:4", "measured", "GB", "model"};
   const auto machine_file = evaluation.options().cache / "measured-machine.json";
@@ -61,24 +64,14 @@ Result<std::vector<Figure>> planning_figures(Evaluation& evaluation, const Testb
     return tl::unexpected(written.error());
   }
   for (const std::string& model : evaluation.options().models) {
-    for (const std::string_view name : {std::string_view("all-slow"), std::string_view("sentinel"),
-                                        published::kAutoTmSync, std::string_view("deeptm-sync")}) {
-      const std::string policy(name);
-      if (!find_policy(policy)) {
-        seconds.rows.push_back({model, policy, {}, {}, {}, note_of({})});
-        continue;
-      }
-      const Question question{on.cpu.fitted, model, kPaperBatch, policy, kPaperShare};
-      const auto effort = kept_planning(evaluation, question, machine_file);
+    for (const std::string_view policy : kPolicies) {
+      FigureRow time{model, std::string(policy)}, most{model, std::string(policy)};
+      time.published = published::value_of(published::planning_seconds(), policy, model);
+      most.published = published::value_of(published::planning_gigabytes(), policy, model);
+      const Question question{on.cpu.fitted, model, kPaperBatch, std::string(policy), kPaperShare};
+      const auto effort =
+          find_policy(policy) ? kept_planning(evaluation, question, machine_file) : Result<Effort>(fail(note_of({})));
       if (interrupted()) return fail("interrupted");
-      FigureRow time{model, policy}, most{model, policy};
-      const auto add_published = [&](FigureRow& row, std::span<const published::OfPolicy> printed) {
-        for (const published::OfPolicy& of : printed) {
-          if (of.policy == policy) row.published = of.values[published::model_index(model)];
-        }
-      };
-      add_published(time, published::planning_seconds());
-      add_published(most, published::planning_gigabytes());
       if (effort) {
         time.ours = effort->seconds;
         most.ours = effort->gigabytes;

@@ -16,6 +16,8 @@ namespace deeptm {
 struct Testbeds {
   FittedTestbed cpu;                 // copies between kernels
   std::optional<FittedTestbed> gpu;  // beside them
+
+  std::vector<const FittedTestbed*> all() const { return gpu ? std::vector{&cpu, &*gpu} : std::vector{&cpu}; }
 };
 
 // Each fails as Evaluation::ask() does.

@@ -56,6 +56,13 @@ std::span<const OfPolicy> planning_gigabytes() { return kGigabytes; }
 std::span<const OfPolicy> least_fast_share(std::uint32_t batch) { return batch == 128 ? kLeast128 : kLeast512; }
 std::span<const Bill> bills() { return kBills; }
 
+std::optional<double> value_of(std::span<const OfPolicy> rows, std::string_view policy, std::string_view model) {
+  for (const OfPolicy& row : rows) {
+    if (row.policy == policy) return row.values[model_index(model)];
+  }
+  return std::nullopt;
+}
+
 std::size_t model_index(std::string_view model) {
   return static_cast<std::size_t>(std::find(kModels.begin(), kModels.end(), model) - kModels.begin());
 }

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -61,6 +63,9 @@ inline constexpr double kUtilisationTogether = 0.80, kUtilisationApart = 0.40;  
 // Its figure 3 and text: ResNet152, batch 128, AutoTM, a quarter of the peak: seconds of a step, and without the
 // latency of micro tensors in persistent memory.
 inline constexpr double kMicroSeconds = 2.47, kMicroIdealSeconds = 1.96;
+
+// What a table has for a policy and a model, if it does.
+std::optional<double> value_of(std::span<const OfPolicy> rows, std::string_view policy, std::string_view model);
 
 // The number of a model in kModels; their count if it is none of them.
 std::size_t model_index(std::string_view model);
