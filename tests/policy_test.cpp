@@ -94,6 +94,9 @@ TEST(Demand, CleanCopiesAreDropped) {
 class EveryPolicy : public ::testing::TestWithParam<Policy> {};
 
 TEST_P(EveryPolicy, VerifiesAndIsNoFasterThanTheBound) {
+  Training training;  // enough to explore and to exploit; what agents learn is tested elsewhere
+  training.dqn.episodes = 5;
+  training.dqn.exploring_episodes = 3;
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     const CopyMode mode = seed % 2 == 0 ? CopyMode::kSync : CopyMode::kAsync;
     if (!works_in(GetParam(), mode)) continue;
@@ -103,7 +106,8 @@ TEST_P(EveryPolicy, VerifiesAndIsNoFasterThanTheBound) {
     s.machine.tiers[0].capacity_bytes = s.machine.tiers[1].capacity_bytes = std::uint64_t{1} << 40;
     const std::uint64_t peak = live_peak_bytes(s.graph);
     for (const std::uint64_t percent : {0, 20, 50, 100}) {
-      const Problem problem = s.problem(peak * percent / 100, mode);
+      Problem problem = s.problem(peak * percent / 100, mode);
+      problem.training = &training;
       const auto plan = GetParam().plan(problem);
       if (!plan && plan.error().message.starts_with("AutoTM keeps weights")) continue;
       ASSERT_TRUE(plan) << plan.error().message;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/files.h"
+#include "cli/output.h"
 #include "evaluation/interrupt.h"
 
 namespace deeptm::cli {
@@ -25,6 +26,9 @@ Result<void> TrainingOptions::prepare(const Policy& policy) {
     return fail("--agent decides as it is: there is nothing to --save-agent or --curve");
   }
   if (auto checked = check(dqn_); !checked) return fail("--" + checked.error().message);
+  for (const std::string& file : {save_agent_, curve_}) {
+    if (auto writable = check_output(file); !writable) return writable;
+  }
   if (agent_.empty()) return {};
   auto agent = read_agent(agent_);
   if (!agent) return tl::unexpected(agent.error());

@@ -11,8 +11,9 @@ namespace deeptm {
 
 // Gives each move of whole tensors in a synchronous plan a window of up to `most_kernels` kernels before the boundary
 // at which it has to be done (the paper: one kernel). A tensor leaves no earlier than it was last written or arrived,
-// and comes no earlier than there is room for it, because what is on the way takes room in fast memory, too. The plan
-// becomes asynchronous, and stays right. O((moves + accesses) log + moves * most_kernels).
+// nor before the kernel that last reads it, and comes no earlier than there is room for it, because what is on the way
+// takes room in fast memory, too. The plan becomes asynchronous, and stays right. O((moves + accesses) log + moves *
+// most_kernels).
 void overlap_moves(Plan& plan, const StepGraph& graph, std::uint32_t most_kernels);
 
 }  // namespace deeptm

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "optimizer/deeptm_agent.h"
 
-#include "cost/money.h"
+#include <algorithm>
+
 #include "graph/lifetimes.h"
 
 namespace deeptm {

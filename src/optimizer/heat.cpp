@@ -116,10 +116,13 @@ double HeatTrace::threshold(const HeatWeights& weights, double fast_bytes) const
     tensors.emplace_back(heat, living_.bytes[i]);
   }
   std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-  double bytes = 0.0;
-  for (const auto& [heat, size] : tensors) {
-    bytes += size;
-    if (bytes > fast_bytes) return std::nextafter(heat, std::numeric_limits<double>::infinity());
+  // Equals stay together: either all of them fit, or what is next above them is the last that does. Not just the next
+  // number above their own heat, because the difference has to survive in a state's float.
+  double bytes = 0.0, above = tensors.front().first + 1;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (i > 0 && tensors[i].first != tensors[i - 1].first) above = tensors[i - 1].first;
+    bytes += tensors[i].second;
+    if (bytes > fast_bytes) return above;
   }
   return -std::numeric_limits<double>::infinity();
 }

@@ -74,7 +74,11 @@ void PlacementRun::kernel(Chooser& chooser, std::span<const Access> accesses) {
     if (access.reads != 0 || !options_.inputs_only)
       kernel_bytes_ += static_cast<double>(graph_.tensors[access.tensor].bytes);
   }
-  for (const TensorIndex t : lifetimes_.born_at[boundary]) touched_[t] = behind;
+  for (const TensorIndex t : lifetimes_.born_at[boundary]) {
+    if (touched_[t] != behind && !options_.inputs_only)
+      kernel_bytes_ += static_cast<double>(graph_.tensors[t].bytes);  // allocated, not passed over
+    touched_[t] = behind;
+  }
   decide_on_left(chooser);
   left_.clear();
   for (const Access& access : accesses) {
