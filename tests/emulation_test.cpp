@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/bytes.h"
+#include "base/clock.h"
 #include "emulation/emulator.h"
 #include "emulation/follower.h"
 #include "emulation/make_schedule.h"
+#include "emulation/paced_copier.h"
 #include "tiny_step.h"
 
 namespace deeptm {
@@ -129,6 +132,21 @@ TEST(Emulator, CarriesMovesOutBehindTheLastKernel) {
   EXPECT_EQ(time.now, 0u);
   emulator.end(kStep, *scheduled);
   EXPECT_EQ(time.now, 2 * kSecond);
+}
+
+TEST(PacedCopier, CopiesInOrderAndNotBeforeItsTime) {
+  PacedCopier copier;
+  const std::uint64_t start = now_nanoseconds(), end = start + kSecond / 100;
+  copier.submit(3 * kMiB + 1, start, end);
+  const auto second = copier.submit(kMiB, end, end);
+  copier.wait(second);
+  EXPECT_GE(now_nanoseconds(), end);
+}
+
+TEST(PacedCopier, EndsWithCopiesThatWait) {
+  PacedCopier copier;
+  const std::uint64_t start = now_nanoseconds();
+  for (int i = 0; i < 100; ++i) copier.submit(1, start, start);
 }
 
 // A (100 bytes) is born slow and brought before kernel 2, B (100 bytes) is fast:

@@ -6,6 +6,7 @@
 
 #include "cli/command_line.h"
 #include "cli/memory_options.h"
+#include "cli/record_placements.h"
 #include "cli/stack.h"
 #include "cli/workload_options.h"
 #include "graph/graph_file.h"
@@ -20,6 +21,7 @@ struct Options {
   std::vector<std::string> models;
   Workload workload;
   std::string folder = ".", results = "results";
+  std::string placements{};      // a machine, or "memory"; empty: everything fast alone is timed
   std::uint32_t scale_with = 0;  // a second batch; 0: none
 };
 
@@ -28,6 +30,7 @@ std::vector<std::string> command_of(const Options& options, const std::string& m
   const Workload& workload = options.workload;
   std::vector<std::string> words = {"deeptm", "record", model, "--batch", std::to_string(workload.batch)};
   if (options.scale_with != 0) words.insert(words.end(), {"--scale-with", std::to_string(options.scale_with)});
+  if (!options.placements.empty()) words.insert(words.end(), {"--placements", options.placements});
   if (workload.image) words.insert(words.end(), {"--image", std::to_string(*workload.image)});
   words.insert(words.end(), {"--data", workload.data, "--optimizer", workload.optimizer});
   words.insert(words.end(), {"--batch-norm", workload.batch_norm});
@@ -61,6 +64,12 @@ int record_one(const Options& options, const Stack& stack, const MemorySettings&
   const auto file = std::filesystem::absolute(options.folder) / (model + ".graph.json.zst");
   auto graph = record_batch(options, stack, settings, workload, file);
   if (!graph) return graph.error();
+  if (!options.placements.empty()) {
+    graph = measure_placements(std::move(*graph), options.placements, settings, [&](const MemorySettings& placed) {
+      return record_batch(options, stack, placed, workload, file);
+    });
+    if (!graph) return graph.error();
+  }
   if (options.scale_with != 0) {
     workload.batch = options.scale_with;
     const auto larger = record_batch(options, stack, settings, workload, file);
@@ -79,6 +88,11 @@ int run(const Options& options) {
   if (options.scale_with != 0 && options.scale_with <= options.workload.batch) {
     return refuse(fmt::format("record: --scale-with {} must be larger than --batch {}", options.scale_with,
                               options.workload.batch));
+  }
+  if (!options.placements.empty()) {
+    if (auto works = check_placements(options.placements); !works) {
+      return refuse("record: --placements " + works.error().message);
+    }
   }
   const auto settings = options.memory.settings();
   if (!settings) return refuse("record: " + settings.error().message);
@@ -105,6 +119,10 @@ Subcommand add_record(CLI::App& app) {
   sub->add_option("-o,--output", options->folder, "folder for the MODEL.graph.json.zst files")->capture_default_str();
   sub->add_option("--scale-with", options->scale_with,
                   "record a second, larger batch, too: the graph then serves every batch (deeptm compare --batch)");
+  sub->add_option(
+      "--placements", options->placements,
+      "time each kernel by where its inputs and outputs are, too: on a machine whose slow memory is emulated, "
+      "or memory");
   options->memory.add_to(*sub);
   add_workload_options(*sub, options->workload);
   sub->add_option("--results", options->results, "folder for what is measured on the way")->capture_default_str();

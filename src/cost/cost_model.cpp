@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cost/cost_model.h"
 
+#include "cost/placements.h"
 #include "graph/flops.h"
 #include "graph/summary.h"
 
@@ -80,6 +81,7 @@ StepCosts step_costs(const StepGraph& graph, const Machine& machine) {
       cost.extra_seconds[t] = seconds(static_cast<TierIndex>(t)) - fast;
     }
   }
+  use_placements(graph, machine, costs);
   return costs;
 }
 

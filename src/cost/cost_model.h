@@ -49,7 +49,8 @@ struct StepCosts {
 
 // Passes of a kernel are the reads and writes of its accesses; computing is counted from its shapes (graph/flops.h), or
 // is its recorded duration on a machine without FLOP/s. Foreign tensors are always in the fast tier. A tier that
-// kernels can't work in costs a copy in for each read and a copy out for each write. Linear in the graph's size.
+// kernels can't work in costs a copy in for each read and a copy out for each write. A graph whose kernels were
+// measured by placement on this machine has these times instead (cost/placements.h). Linear in the graph's size.
 StepCosts step_costs(const StepGraph& graph, const Machine& machine);
 
 }  // namespace deeptm

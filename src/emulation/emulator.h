@@ -46,10 +46,10 @@ class Emulator {
   void end(std::int64_t step, std::uint32_t scheduled);
 
   struct Totals {
-    std::uint64_t steps = 0, kernels = 0;      // as ScheduleFollower::Totals
-    std::uint64_t delay_nanoseconds = 0;       // of kernels by slow memory
-    std::uint64_t stall_nanoseconds = 0;       // kernels stood still for moves
-    std::uint64_t late_nanoseconds = 0;        // of that: real copies could not keep the pace
+    std::uint64_t steps = 0, kernels = 0;  // as ScheduleFollower::Totals
+    std::uint64_t delay_nanoseconds = 0;   // of kernels by slow memory
+    std::uint64_t stall_nanoseconds = 0;   // kernels stood still for moves
+    std::uint64_t late_nanoseconds = 0;    // of that: real copies could not keep the pace
     std::uint64_t copied_bytes = 0;
   };
   Totals totals() const;

@@ -14,8 +14,7 @@ constexpr std::size_t kMostSteps = 8;
 ScheduleFollower::ScheduleFollower(const EmulationSchedule& schedule) : schedule_(schedule) {
   const auto count = static_cast<std::uint32_t>(schedule.kernels.size());
   for (std::uint32_t k = 0; k < count; ++k) {
-    const auto [at, is_new] =
-        names_.try_emplace(schedule.kernels[k].name, static_cast<std::uint32_t>(kernels_.size()));
+    const auto [at, is_new] = names_.try_emplace(schedule.kernels[k].name, static_cast<std::uint32_t>(kernels_.size()));
     if (is_new) kernels_.emplace_back();
     kernels_[at->second].push_back(k);
   }

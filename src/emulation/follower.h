@@ -26,8 +26,8 @@ struct MoveAction {
 
 // Live kernels come in another order than the recorded ones, and some not at all or under another name. One is known by
 // its name and its turn among those of that name in its step. Moves start when the kernel behind their boundary does
-// (those of the step's end: when the last kernel has run) and are waited for at the kernel behind their deadline; a move
-// that is due before it was started starts there.
+// (those of the step's end: when the last kernel has run) and are waited for at the kernel behind their deadline; a
+// move that is due before it was started starts there.
 class ScheduleFollower {
  public:
   // The schedule is borrowed.
@@ -60,10 +60,10 @@ class ScheduleFollower {
 
   const EmulationSchedule& schedule_;
   std::unordered_map<std::string, std::uint32_t> names_;
-  std::vector<std::vector<std::uint32_t>> kernels_;     // by name, then turn: scheduled kernels
-  std::vector<std::optional<std::uint32_t>> name_of_;   // by live number
+  std::vector<std::vector<std::uint32_t>> kernels_;                       // by name, then turn: scheduled kernels
+  std::vector<std::optional<std::uint32_t>> name_of_;                     // by live number
   std::vector<std::vector<std::uint32_t>> starts_, deadlines_, carried_;  // moves by boundary
-  std::deque<Step> steps_;                              // the latest used first
+  std::deque<Step> steps_;                                                // the latest used first
   Totals totals_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cost/placements.h"
 #include "simulator/simulator.h"
 
 namespace deeptm {
@@ -33,6 +34,21 @@ EmulationSchedule make_schedule(const StepGraph& graph, const Machine& machine, 
     const auto queue = static_cast<std::uint32_t>(machine.path(move.from, move.to) - machine.copies.data());
     const double seconds = scale * (timeline.moves[m].end - timeline.moves[m].start);
     schedule.moves.push_back({move.bytes(), seconds, queue, move.start, move.deadline});
+  }
+  return schedule;
+}
+
+EmulationSchedule placement_schedule(const StepGraph& graph, const Machine& machine, const StepCosts& costs,
+                                     bool inputs_slow, bool outputs_slow, double scale) {
+  EmulationSchedule schedule{machine.name, "placement", scale, {}, {}};
+  for (std::size_t k = 0; k < graph.kernels.size(); ++k) {
+    const KernelCost& kernel = costs.kernels[k];
+    double extra = 0.0;
+    for (std::size_t a = kernel.first_access; a < std::size_t{kernel.first_access} + kernel.access_count; ++a) {
+      if (is_output(graph.accesses[a]) ? outputs_slow : inputs_slow) extra += costs.accesses[a].extra_seconds[1];
+    }
+    const double more = costs.seconds(kernel, extra) - costs.seconds(kernel, 0.0);
+    schedule.kernels.push_back({graph.kernels[k].name, scale * std::max(0.0, more)});
   }
   return schedule;
 }

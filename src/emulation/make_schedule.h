@@ -10,13 +10,18 @@
 namespace deeptm {
 
 // Seconds here for one of the machine: the recorded seconds of all kernels / the machine's step with everything fast.
-// Multiplied by it, every delay and every copy is to this machine's kernels what it is to the machine's own. Fails for a
-// graph whose durations were not measured.
+// Multiplied by it, every delay and every copy is to this machine's kernels what it is to the machine's own. Fails for
+// a graph whose durations were not measured.
 Result<double> emulation_scale(const StepGraph& graph, const StepCosts& costs);
 
-// Each kernel is delayed by what the plan makes it slower; each move, drops apart, takes as long as its copy does; both as
-// the simulator has them, times `scale`.
+// Each kernel is delayed by what the plan makes it slower; each move, drops apart, takes as long as its copy does; both
+// as the simulator has them, times `scale`.
 EmulationSchedule make_schedule(const StepGraph& graph, const Machine& machine, const StepCosts& costs,
                                 const Plan& plan, double scale);
+
+// Nothing moves; each kernel is delayed as with all of its inputs, all of its outputs, or both in the second tier
+// (cost/placements.h says which access is which).
+EmulationSchedule placement_schedule(const StepGraph& graph, const Machine& machine, const StepCosts& costs,
+                                     bool inputs_slow, bool outputs_slow, double scale);
 
 }  // namespace deeptm

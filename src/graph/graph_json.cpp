@@ -42,6 +42,7 @@ std::string kernel_line(const Kernel& kernel) {
   object["seconds"] = kernel.seconds;
   if (kernel.seconds_per_sample != 0.0) object["seconds_per_sample"] = kernel.seconds_per_sample;
   if (!kernel.wait_free) object["wait_free"] = false;
+  if (kernel.placement_seconds) object["placement_seconds"] = *kernel.placement_seconds;
   return line(object);
 }
 
@@ -79,6 +80,11 @@ std::string origin_line(const GraphOrigin& origin) {
                       {"other_peak_bytes", origin.other_peak_bytes}};
   if (origin.batch != 0) object["batch"] = origin.batch;
   if (origin.fitted) object["fitted"] = true;
+  if (const auto& placements = origin.placements) {
+    object["placements"] = {{"machine", placements->machine},
+                            {"kind", placements->emulated ? "emulated" : "measured"},
+                            {"scale", placements->scale}};
+  }
   return line(object);
 }
 
@@ -131,6 +137,35 @@ void read_numbers(const json* array, const Place& place, std::string_view name, 
   }
 }
 
+void read_placements(const json& object, const Place& origin, PlacementOrigin& out, std::optional<Error>& problem) {
+  const Place place{&origin, "placements", Place::kNoIndex};
+  Fields fields(object, place, problem);
+  fields.get("machine", out.machine, Need::kRequired);
+  std::string kind;
+  fields.get("kind", kind, Need::kRequired);
+  out.emulated = kind == "emulated";
+  if (!out.emulated && kind != "measured") {
+    fields.complain("kind", fmt::format("must be measured or emulated, not {}", brief_json(kind)));
+  }
+  fields.get("scale", out.scale, Need::kOptional);
+  fields.refuse_others();
+}
+
+// [[fast to fast, fast to slow], [slow to fast, slow to slow]].
+void read_placement_seconds(const json& rows, const Place& kernel, PlacementSeconds& out,
+                            std::optional<Error>& problem) {
+  const auto is_pair = [](const json& value) { return value.is_array() && value.size() == 2; };
+  const auto is_row = [&](const json& row) { return is_pair(row) && row[0].is_number() && row[1].is_number(); };
+  if (!is_pair(rows) || !is_row(rows[0]) || !is_row(rows[1])) {
+    const Place place{&kernel, "placement_seconds", Place::kNoIndex};
+    complain_at(place, fmt::format("must be two rows of two numbers, not {}", brief_json(rows)), problem);
+    return;
+  }
+  for (std::size_t in = 0; in < 2; ++in) {
+    for (std::size_t outputs = 0; outputs < 2; ++outputs) out[in][outputs] = rows[in][outputs].get<double>();
+  }
+}
+
 void read_origin(const json* object, const Place& root, GraphOrigin& out, std::optional<Error>& problem) {
   if (object == nullptr) return;
   const Place place{&root, "origin", Place::kNoIndex};
@@ -151,6 +186,9 @@ void read_origin(const json* object, const Place& root, GraphOrigin& out, std::o
   fields.get("other_peak_bytes", out.other_peak_bytes, Need::kOptional);
   fields.get("batch", out.batch, Need::kOptional);
   fields.get("fitted", out.fitted, Need::kOptional);
+  if (const json* placements = fields.object("placements", Need::kOptional)) {
+    read_placements(*placements, place, out.placements.emplace(), problem);
+  }
   fields.refuse_others();
 }
 
@@ -169,6 +207,9 @@ void read_kernel(Fields& fields, const Place& place, Kernel& out, std::optional<
   fields.get("seconds", out.seconds, Need::kRequired);
   fields.get("seconds_per_sample", out.seconds_per_sample, Need::kOptional);
   fields.get("wait_free", out.wait_free, Need::kOptional);
+  if (const json* rows = fields.array("placement_seconds", Need::kOptional)) {
+    read_placement_seconds(*rows, place, out.placement_seconds.emplace(), problem);
+  }
 }
 
 void read_tensor(Fields& fields, Tensor& out) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "graph/kernels_by_name.h"
 #include "graph/validate.h"
 
 namespace deeptm {
@@ -53,22 +54,7 @@ Result<void> fit_types(std::vector<TensorType>& small, const std::vector<TensorT
   return {};
 }
 
-// Kernels by name; those of one name (loops) by their turn.
-class ByName {
- public:
-  explicit ByName(const StepGraph& graph) {
-    for (const Kernel& kernel : graph.kernels) kernels_[kernel.name].push_back(&kernel);
-  }
-  const Kernel* find(const std::string& name, std::size_t turn) const {
-    const auto found = kernels_.find(name);
-    return found == kernels_.end() || turn >= found->second.size() ? nullptr : found->second[turn];
-  }
-
- private:
-  std::unordered_map<std::string, std::vector<const Kernel*>> kernels_;
-};
-
-Result<void> fit_kernels(StepGraph& fitted, const ByName& large, std::int64_t samples) {
+Result<void> fit_kernels(StepGraph& fitted, const KernelsByName& large, std::int64_t samples) {
   std::unordered_map<std::string, std::size_t> turns;
   for (std::size_t k = 0; k < fitted.kernels.size(); ++k) {
     Kernel& kernel = fitted.kernels[k];
@@ -93,7 +79,7 @@ std::int64_t elements(const TensorType& type, std::int64_t samples) {
 }
 
 // The input or output that "kernel:input2" or "kernel:0" is named after.
-const TensorType* type_of(const std::string& tensor, const ByName& kernels) {
+const TensorType* type_of(const std::string& tensor, const KernelsByName& kernels) {
   const std::size_t colon = tensor.rfind(':');
   if (colon == std::string::npos) return nullptr;
   const Kernel* kernel = kernels.find(tensor.substr(0, colon), 0);
@@ -112,7 +98,7 @@ Result<void> fit_tensors(StepGraph& fitted, const StepGraph& large, std::int64_t
   std::unordered_map<std::string, std::vector<std::int64_t>> others;
   for (const Tensor& tensor : large.tensors) others[tensor.name].push_back(static_cast<std::int64_t>(tensor.bytes));
   std::unordered_map<std::string, std::size_t> turns;
-  const ByName kernels(fitted);
+  const KernelsByName kernels(fitted);
   for (std::size_t t = 0; t < fitted.tensors.size(); ++t) {
     Tensor& tensor = fitted.tensors[t];
     const auto bytes = static_cast<std::int64_t>(tensor.bytes);
@@ -129,6 +115,13 @@ Result<void> fit_tensors(StepGraph& fitted, const StepGraph& large, std::int64_t
     tensor.bytes_per_sample = *by;
   }
   return {};
+}
+
+// Measured with one batch only, they grow as the kernel's own seconds do.
+void scale_placements(Kernel& kernel, double by) {
+  if (!kernel.placement_seconds) return;
+  for (auto& row : *kernel.placement_seconds)
+    for (double& seconds : row) seconds *= by;
 }
 
 void scale_types(std::vector<TensorType>& types, std::int64_t samples) {
@@ -148,7 +141,7 @@ Result<StepGraph> fit_batches(const StepGraph& small, const StepGraph& large) {
   }
   const std::int64_t samples = std::int64_t{large.origin.batch} - small.origin.batch;
   StepGraph fitted = small;
-  if (auto ok = fit_kernels(fitted, ByName(large), samples); !ok) return tl::unexpected(ok.error());
+  if (auto ok = fit_kernels(fitted, KernelsByName(large), samples); !ok) return tl::unexpected(ok.error());
   if (auto ok = fit_tensors(fitted, large, samples); !ok) return tl::unexpected(ok.error());
   fitted.origin.fitted = true;
   return fitted;
@@ -161,7 +154,9 @@ Result<StepGraph> scale_to(const StepGraph& graph, std::uint32_t batch) {
   StepGraph scaled = graph;
   scaled.origin.batch = batch;
   for (Kernel& kernel : scaled.kernels) {
+    const double before = kernel.seconds;
     kernel.seconds = std::max(0.0, kernel.seconds + static_cast<double>(samples) * kernel.seconds_per_sample);
+    if (before > 0) scale_placements(kernel, kernel.seconds / before);
     scale_types(kernel.inputs, samples);
     scale_types(kernel.outputs, samples);
   }

@@ -9,6 +9,7 @@
 //     updated                  |======|======|==   alive at end; becomes `weights` of the next step
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -22,6 +23,15 @@ using TensorIndex = std::uint32_t;
 
 enum class GraphStepKind { kOther, kTraining, kEvaluation };
 
+// Where Kernel::placement_seconds were measured.
+struct PlacementOrigin {
+  std::string machine;    // whose second tier was the slow one
+  bool emulated = false;  // delays made memory slow (docs/emulation.md)
+  double scale = 1.0;     // seconds of these measurements for one of the machine
+
+  bool operator==(const PlacementOrigin&) const = default;
+};
+
 // Where a graph comes from.
 struct GraphOrigin {
   std::string deeptm_version;
@@ -34,6 +44,7 @@ struct GraphOrigin {
   std::uint64_t other_peak_bytes = 0;  // peak of live buffers that are no tensor of this graph (data pipeline, ...)
   std::uint32_t batch = 0;             // samples of the step; 0: unknown
   bool fitted = false;                 // what each further sample adds is known (graph/scale.h)
+  std::optional<PlacementOrigin> placements{};
 
   bool operator==(const GraphOrigin&) const = default;
 };
@@ -47,6 +58,9 @@ struct TensorType {
   bool operator==(const TensorType&) const = default;
 };
 
+// Seconds of a kernel by where its inputs and its outputs are: [inputs slow][outputs slow].
+using PlacementSeconds = std::array<std::array<double, 2>, 2>;
+
 struct Kernel {
   std::string name;  // of the node in the framework's graph; loops repeat it
   std::string type;  // "Conv2D"
@@ -55,6 +69,7 @@ struct Kernel {
   double seconds = 0.0;             // median over the recorded steps, waits for slow memory excluded
   bool wait_free = true;            // no recorded run of it waited: `seconds` is the kernel's own time, not an estimate
   double seconds_per_sample = 0.0;  // added to `seconds` by each further sample
+  std::optional<PlacementSeconds> placement_seconds{};  // medians, as origin.placements says
 
   bool operator==(const Kernel&) const = default;
 };

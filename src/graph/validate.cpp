@@ -30,10 +30,24 @@ Result<void> check_kernel(const Kernel& kernel, std::size_t k) {
   if (!kernel.attributes.is_object()) return fail(fmt::format("kernels[{}].attributes: must be an object", k));
   if (!std::isfinite(kernel.seconds) || kernel.seconds < 0)
     return fail(fmt::format("kernels[{}].seconds: {} is not a duration", k, kernel.seconds));
+  for (const auto& row : kernel.placement_seconds.value_or(PlacementSeconds{}))
+    for (const double seconds : row)
+      if (!std::isfinite(seconds) || seconds < 0)
+        return fail(fmt::format("kernels[{}].placement_seconds: {} is not a duration", k, seconds));
   if (!std::isfinite(kernel.seconds_per_sample))
     return fail(fmt::format("kernels[{}].seconds_per_sample: is not a number", k));
   if (auto ok = check_types(kernel.inputs, k, "inputs"); !ok) return ok;
   return check_types(kernel.outputs, k, "outputs");
+}
+
+Result<void> check_placements(const StepGraph& graph) {
+  const auto& placements = graph.origin.placements;
+  if (placements && (!std::isfinite(placements->scale) || placements->scale <= 0))
+    return fail(fmt::format("origin.placements.scale: {} is not above 0", placements->scale));
+  for (std::size_t k = 0; k < graph.kernels.size(); ++k)
+    if (graph.kernels[k].placement_seconds && !placements)
+      return fail(fmt::format("kernels[{}].placement_seconds: origin.placements does not say of which machine", k));
+  return {};
 }
 
 Result<void> check_lifetime(const StepGraph& graph, std::size_t t) {
@@ -137,6 +151,7 @@ Result<void> validate(const StepGraph& graph) {
   if (graph.tensors.size() > kMostItems) return fail("tensors: more than 2^32 - 1");
   for (std::size_t k = 0; k < graph.kernels.size(); ++k)
     if (auto ok = check_kernel(graph.kernels[k], k); !ok) return ok;
+  if (auto ok = check_placements(graph); !ok) return ok;
   if (auto ok = check_tensors(graph); !ok) return ok;
   for (std::size_t a = 0; a < graph.accesses.size(); ++a)
     if (auto ok = check_access(graph, a); !ok) return ok;
