@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 
+from emulated import CELLS as EMULATED_CELLS
+from emulated import emulated as emulated_rows
 from literature import literature as literature_rows
 from limited import Workload, limits, same
 from memory_cgroup import MemoryCgroup, swap_file
@@ -152,6 +154,13 @@ def literature(_):
     return list(literature_rows())
 
 
+def emulated(arguments):
+    """Policies live on an emulated machine, and the file tier, each beside the simulator."""
+    models = [model for model in arguments.models if model in EMULATED_CELLS]
+    with tempfile.TemporaryDirectory() as folder:
+        return list(emulated_rows(PROGRAM, folder, models, arguments.rounds))
+
+
 BENCHMARKS = {
     "memory": program("memory_bench", "Hot paths of allocator and kernel announcements."),
     "pager": program("pager_bench", "Sweeps over more memory than is fast."),
@@ -162,6 +171,7 @@ BENCHMARKS = {
     "check": check,
     "cgroup": in_cgroup,
     "swap": swap,
+    "emulated": emulated,
 }
 
 

@@ -5,12 +5,15 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "base/files.h"
 #include "cli/command_line.h"
 #include "cli/planning_options.h"
+#include "cli/training_options.h"
 #include "cost/money.h"
 #include "evaluation/allocation_meter.h"
+#include "evaluation/interrupt.h"
 #include "launch/summary.h"
 #include "plan/plan_json.h"
 #include "simulator/simulator.h"
@@ -21,6 +24,7 @@ namespace {
 
 struct PlanOptions {
   PlanningOptions planning;
+  TrainingOptions training;
   std::string graph, fast = "20%", policy = "belady", output = "plan.json";
   bool json = false;
 };
@@ -51,7 +55,7 @@ void print_made(const PlanOptions& options, const Setting& setting, const Plan& 
              setting.machine.name, plan.options.empty() ? "" : "; " + plan.options);
 }
 
-int make_plan(const PlanOptions& options) {
+int make_plan(PlanOptions& options) {
   const auto limit = parse_fast_limit(options.fast);
   if (!limit) return refuse("plan: --fast " + limit.error().message);
   const auto policy = find_policy(options.policy);
@@ -59,9 +63,14 @@ int make_plan(const PlanOptions& options) {
   if (auto works = works_in(*policy, options.planning.copy_mode()); !works) {
     return refuse("plan: " + works.error().message);
   }
+  if (auto ready = options.training.prepare(*policy); !ready) return refuse("plan: " + ready.error().message);
   const auto setting = load_setting(options.graph, options.planning);
   if (!setting) return refuse(setting.error().message);
+  const Training training = options.training.training();
+  std::optional<Interruptible> interruptible;
+  if (policy->learns) interruptible.emplace();
   Problem problem = setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode());
+  problem.training = &training;
   const auto progress = progress_line();
   if (progress) problem.progress = [&](std::string_view how_far) { progress(std::string(how_far)); };
   const auto start = std::chrono::steady_clock::now();
@@ -76,6 +85,7 @@ int make_plan(const PlanOptions& options) {
   if (auto written = write_file(options.output, plan_to_json(*plan, setting->graph, setting->machine)); !written) {
     return refuse(written.error().message);
   }
+  if (auto written = options.training.write(); !written) return refuse(written.error().message);
   print_made(options, *setting, *plan, effort);
   return 0;
 }
@@ -169,6 +179,7 @@ Subcommand add_plan(CLI::App& app) {
   auto options = std::make_shared<PlanOptions>();
   sub->add_option("graph", options->graph, "a step graph (deeptm record)")->required();
   options->planning.add_to(*sub);
+  options->training.add_to(*sub);
   sub->add_option("--fast", options->fast, "the fast limit: 4GiB, or 20% of the peak of live tensors")
       ->capture_default_str();
   sub->add_option("--policy", options->policy, policy_help())->capture_default_str();

@@ -4,6 +4,7 @@
 
 #include "base/json_file.h"
 #include "cli/command_line.h"
+#include "cli/emulation_options.h"
 #include "cli/memory_options.h"
 #include "cli/output.h"
 #include "cli/stack.h"
@@ -15,8 +16,14 @@ namespace {
 
 struct Options {
   MemoryOptions memory;
+  EmulationOptions emulation;
   std::string record, json;
 };
+
+std::optional<EmulatedRun> emulated(const MemorySettings& settings, const ManagedRun& run) {
+  if (!settings.emulation) return std::nullopt;
+  return EmulatedRun{*settings.emulation, run.figures, run.figures.median_step_seconds, std::nullopt};
+}
 
 RunRecord record_of(const std::vector<std::string>& command, const MemorySettings& settings, const ManagedRun& run) {
   RunRecord record;
@@ -26,12 +33,15 @@ RunRecord record_of(const std::vector<std::string>& command, const MemorySetting
   record.exit_code = run.outcome.exit_code;
   record.step_seconds = run.figures.median_step_seconds;
   record.figures = run.figures;
+  record.emulation = emulated(settings, run);
   return record;
 }
 
 int run(const Options& options, std::vector<std::string> command) {
   if (command.empty()) return refuse("run: no command; write it behind --: deeptm run --fast 4GiB -- python train.py");
-  auto settings = options.memory.settings();
+  if (options.memory.fast.empty() && options.emulation.plan.empty()) return refuse("--fast is required");
+  auto settings =
+      options.emulation.given() ? options.emulation.settings(options.memory.fast, 0) : options.memory.settings();
   if (!settings) return refuse("run: " + settings.error().message);
   for (const std::string& file : {options.record, options.json}) {
     if (auto works = check_output(file); !works) return refuse("run: " + works.error().message);
@@ -47,6 +57,9 @@ int run(const Options& options, std::vector<std::string> command) {
   if (!done) return refuse(done.error().message, 127);
 
   for (const std::string& line : summarize(done->figures, done->outcome)) say(line);
+  if (const auto run = emulated(*settings, *done)) {
+    for (const std::string& line : emulation_lines(*run)) say(line);
+  }
   if (!options.json.empty()) {
     auto written = write_json(options.json, to_json(record_of(command, *settings, *done)));
     if (!written)
@@ -62,6 +75,8 @@ Subcommand add_run(CLI::App& app, const std::vector<std::string>& command) {
       app.add_subcommand("run", "run a command (behind --) whose TensorFlow tensors live in bounded fast memory");
   auto options = std::make_shared<Options>();
   options->memory.add_to(*sub);
+  sub->get_option("--fast")->required(false);  // a plan to emulate has its limit
+  options->emulation.add_to(*sub);
   sub->add_option("--record", options->record, "write the step graph of the first training steps to this file");
   sub->add_option("--json", options->json, "write what was measured to this file");
   example(sub, "deeptm run --fast 4GiB --slow file:/var/tmp -- python train.py --epochs 3");

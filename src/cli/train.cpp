@@ -6,6 +6,8 @@
 
 #include "base/json_file.h"
 #include "cli/command_line.h"
+#include "cli/emulated_training.h"
+#include "cli/emulation_options.h"
 #include "cli/memory_options.h"
 #include "cli/output.h"
 #include "cli/stack.h"
@@ -19,6 +21,7 @@ namespace {
 
 struct Options {
   MemoryOptions memory{.fast = "20%"};
+  EmulationOptions emulation;
   Workload workload;
   bool compare = false, check = false;
   unsigned rounds = 3, inter_op = 1;
@@ -92,6 +95,19 @@ void print_times(const Options& options, const RunRecord& record) {
   against(record.step_seconds_stock_defaults, "with its default threads");
 }
 
+void print_check(const RunRecord& record) {
+  if (!record.differences) return;
+  if (record.differences->empty()) {
+    fmt::print("check: bit-identical to stock TensorFlow (losses, weights, optimizer state)\n");
+  }
+  for (const std::string& difference : *record.differences) fmt::print("check: DIFFERS from stock: {}\n", difference);
+}
+
+void print_emulated(const Options& options, const RunRecord& record) {
+  fmt::print("\n{}, batch {}, {}\n", options.workload.model, options.workload.batch, options.workload.data);
+  for (const std::string& line : emulation_lines(*record.emulation)) fmt::print("{}\n", line);
+}
+
 void print_result(const Options& options, const RunRecord& record) {
   const RunFigures& figures = record.figures;
   fmt::print("\n{}, batch {}, {}\n", options.workload.model, options.workload.batch, options.workload.data);
@@ -105,18 +121,14 @@ void print_result(const Options& options, const RunRecord& record) {
                format_bytes(static_cast<std::uint64_t>(step.bytes_out)), step.waits, format_seconds(step.wait_seconds));
   }
   fmt::print("slow tier: {}\n", figures.slow_tier);
-  if (!record.differences) return;
-  if (record.differences->empty()) {
-    fmt::print("check: bit-identical to stock TensorFlow (losses, weights, optimizer state)\n");
-  }
-  for (const std::string& difference : *record.differences) fmt::print("check: DIFFERS from stock: {}\n", difference);
 }
 
 RunRecord record_for(const Options& options, const MemorySettings& settings) {
   RunRecord record;
   record.config = {{"workload", to_json(options.workload)}, {"memory", to_json(settings)}};
-  record.config["memory"]["fast"] = options.memory.fast;
-  record.config["rounds"] = options.compare ? nlohmann::json(options.rounds) : nlohmann::json(nullptr);
+  if (!settings.emulation) record.config["memory"]["fast"] = options.memory.fast;
+  record.config["rounds"] =
+      options.compare || settings.emulation ? nlohmann::json(options.rounds) : nlohmann::json(nullptr);
   record.config["check"] = options.check;
   record.config["inter_op"] = options.inter_op;
   record.command = {"deeptm", "train", options.workload.model, "--fast", options.memory.fast};
@@ -127,7 +139,11 @@ int run(const Options& options) {
   if (options.check && options.inter_op != 1) {
     return refuse("train: --check needs --inter-op 1: with more operations at a time TensorFlow differs from itself");
   }
-  auto settings = options.memory.settings();
+  if (options.emulation.given() && options.compare) {
+    return refuse("train: --emulate is compared with everything fast; --compare is for real tiers");
+  }
+  auto settings = options.emulation.given() ? options.emulation.settings(options.memory.fast, options.workload.batch)
+                                            : options.memory.settings();
   if (!settings) return refuse("train: " + settings.error().message);
   if (auto works = check_output(options.json); !works) return refuse("train: --json " + works.error().message);
   const auto stack = find_stack();
@@ -143,11 +159,13 @@ int run(const Options& options) {
   settings->fast = *fast;
   Attempt<void> done;
   if (options.compare) done = compare(experiment, *settings, options, record);
+  if (settings->emulation) done = train_emulated(experiment, *settings, options.inter_op, options.rounds, record);
   if (done && options.check) done = check(experiment, *settings, record);
-  if (done && !options.compare && !options.check) done = train(experiment, *settings, options, record);
+  if (done && !record.step_seconds) done = train(experiment, *settings, options, record);
   if (!done) return refuse(done.error().message, done.error().exit_code);
 
-  print_result(options, record);
+  settings->emulation ? print_emulated(options, record) : print_result(options, record);
+  print_check(record);
   const auto file = experiment.folder() / "run.json";
   const auto json = to_json(record);
   if (auto written = write_json(file, json); !written) return refuse(written.error().message, kFailed);
@@ -167,6 +185,7 @@ Subcommand add_train(CLI::App& app) {
                   "alexnet, vgg19, mobilenet, resnet50, resnet152, inception_v4, transformer, lstm")
       ->required();
   options->memory.add_to(*sub);
+  options->emulation.add_to(*sub);
   add_workload_options(*sub, options->workload);
   sub->add_option("--steps", options->workload.steps, "steps that are timed")
       ->check(CLI::Range(1, 1'000'000))
@@ -175,7 +194,7 @@ Subcommand add_train(CLI::App& app) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   sub->add_flag("--compare", options->compare, "run stock TensorFlow in alternation and print the performance");
-  sub->add_option("--rounds", options->rounds, "alternations of --compare")
+  sub->add_option("--rounds", options->rounds, "alternations of --compare and --emulate")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   sub->add_flag("--check", options->check, "prove losses, weights and optimizer state bit-identical to stock");

@@ -104,6 +104,11 @@ Attempt<MeasuredRun> Experiment::run_stock(const std::string& name, const Worklo
 Attempt<MeasuredRun> Experiment::run_managed(const std::string& name, const WorkloadMode& mode,
                                              const MemorySettings& settings) const {
   const auto* bytes = std::get_if<std::uint64_t>(&settings.fast);
+  if (const auto& emulation = settings.emulation) {
+    say_(fmt::format("{}: {} steps that emulate {} under {}", name, workload_.warmup + workload_.steps,
+                     emulation->machine, emulation->policy));
+    return run(name, workload_, mode, &settings);
+  }
   say_(fmt::format(
       "{}: {} steps with {} of fast memory", name, workload_.warmup + workload_.steps,
       bytes != nullptr ? format_bytes(*bytes) : fmt::format("{}%", std::get<Percent>(settings.fast).value)));

@@ -58,6 +58,15 @@ std::vector<KernelWait> kernel_waits_of(const Telemetry& telemetry) {
   return result;
 }
 
+EmulatedFigures emulated_of(const Telemetry& telemetry) {
+  return {.steps = telemetry.emulated_steps.load(),
+          .kernels = telemetry.emulated_kernels.load(),
+          .copied_bytes = telemetry.emulated_copied_bytes.load(),
+          .delay_seconds = seconds(telemetry.emulated_delay_nanoseconds.load()),
+          .stall_seconds = seconds(telemetry.emulated_stall_nanoseconds.load()),
+          .late_seconds = seconds(telemetry.emulated_late_nanoseconds.load())};
+}
+
 }  // namespace
 
 std::optional<double> median(std::vector<double> values) {
@@ -85,6 +94,7 @@ RunFigures read_figures(const Telemetry& telemetry, std::size_t training_steps) 
   figures.failed_allocations = telemetry.failed_allocations.load();
   figures.wait_seconds = seconds(telemetry.wait_nanoseconds.load());
   figures.kernel_waits = kernel_waits_of(telemetry);
+  figures.emulated = emulated_of(telemetry);
   figures.slow_tier = text_of(telemetry.slow_tier);
   figures.remap = text_of(telemetry.remap);
   figures.framework = text_of(telemetry.framework);

@@ -23,6 +23,16 @@ struct PerStep {
   double seconds = 0, bytes_in = 0, bytes_out = 0, waits = 0, wait_seconds = 0;
 };
 
+// Of a run that emulates a machine.
+struct EmulatedFigures {
+  std::uint64_t steps = 0;    // in which half of the scheduled kernels came
+  std::uint64_t kernels = 0;  // scheduled ones that came in them
+  std::uint64_t copied_bytes = 0;
+  double delay_seconds = 0;  // of kernels by slow memory
+  double stall_seconds = 0;  // kernels stood still for moves
+  double late_seconds = 0;   // of that: real copies could not keep the pace
+};
+
 struct RunFigures {
   bool managed = false;   // a process of the run claimed the fast limit
   bool finished = false;  // and ended in order
@@ -37,6 +47,7 @@ struct RunFigures {
   std::uint64_t waits = 0, failed_allocations = 0;
   double wait_seconds = 0;
   std::vector<KernelWait> kernel_waits;  // the longest first
+  EmulatedFigures emulated;
   std::string slow_tier, remap, framework, error, recording, note;
 };
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/machine_info.h"
+#include "launch/memory_file.h"
 #include "launch/shared_telemetry.h"
 
 namespace deeptm {
@@ -50,7 +51,7 @@ Result<std::vector<std::string>> check_settings(const MemorySettings& settings) 
 }
 
 std::string runtime_config(const MemorySettings& settings, const Adapter& adapter, const std::string& telemetry,
-                           const std::vector<std::string>& arguments) {
+                           const std::vector<std::string>& arguments, const std::string& emulation) {
   nlohmann::json config;
   if (const auto* bytes = std::get_if<std::uint64_t>(&settings.fast)) {
     config["fast_bytes"] = *bytes;
@@ -66,6 +67,7 @@ std::string runtime_config(const MemorySettings& settings, const Adapter& adapte
   config["command"] = arguments;
   config["framework"] = adapter.framework;
   config["telemetry"] = telemetry;
+  if (!emulation.empty()) config["emulation_file"] = emulation;
   config["launcher"] = ::getpid();
   // Arguments need not be UTF-8; the record shows them as well as it can.
   return config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -76,7 +78,14 @@ Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& ad
                                std::size_t training_steps) {
   const auto telemetry = SharedTelemetry::create();
   if (!telemetry) return tl::unexpected(telemetry.error());
-  load_adapter(environment, adapter.library, runtime_config(settings, adapter, telemetry->path(), arguments));
+  std::optional<MemoryFile> schedule;
+  if (settings.emulation) {
+    auto file = MemoryFile::with("emulation", settings.emulation->schedule);
+    if (!file) return tl::unexpected(file.error());
+    schedule.emplace(std::move(*file));
+  }
+  load_adapter(environment, adapter.library,
+               runtime_config(settings, adapter, telemetry->path(), arguments, schedule ? schedule->path() : ""));
   const auto outcome = supervise({arguments, environment.lines()});
   if (!outcome) return tl::unexpected(outcome.error());
   return ManagedRun{*outcome, read_figures(**telemetry, training_steps)};

@@ -16,6 +16,20 @@
 
 namespace deeptm {
 
+// A modelled machine to emulate; what was computed for it beforehand.
+struct EmulationSettings {
+  std::string schedule;               // for the runtime (emulation/schedule.h)
+  std::string machine, policy;        // "optane-4dimm", what made the plan
+  std::uint64_t fast_bytes = 0;       // the plan's limit
+  std::size_t kernels = 0;            // of the schedule
+  double scale = 1.0;                 // seconds here for one of the machine
+  double all_fast_seconds = 0.0;      // of a step on the machine with everything fast
+  double step_seconds = 0.0;          // of a step on the machine under the plan, simulated
+  std::uint64_t live_peak_bytes = 0;  // of the graph
+
+  double simulated_performance() const { return all_fast_seconds / step_seconds; }
+};
+
 // How memory is managed; what --fast, --slow, ... say.
 struct MemorySettings {
   FastLimit fast = Percent{100};
@@ -24,6 +38,7 @@ struct MemorySettings {
   std::optional<std::uint32_t> workers;
   std::string remap = "auto";
   std::filesystem::path record_file;  // "": nothing is recorded
+  std::optional<EmulationSettings> emulation{};
 };
 
 struct Adapter {
@@ -40,9 +55,9 @@ struct ManagedRun {
 // warnings, a line each.
 Result<std::vector<std::string>> check_settings(const MemorySettings& settings);
 
-// The text given to the runtime (docs/configuration.md).
+// The text given to the runtime (docs/configuration.md). `emulation`: the schedule's file, if there is one.
 std::string runtime_config(const MemorySettings& settings, const Adapter& adapter, const std::string& telemetry,
-                           const std::vector<std::string>& arguments);
+                           const std::vector<std::string>& arguments, const std::string& emulation = "");
 
 // Figures per step are those of the last `training_steps` training steps; 0 means all.
 Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& adapter,

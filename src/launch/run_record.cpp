@@ -60,6 +60,12 @@ json to_json(const MemorySettings& settings) {
   out["chunk_bytes"] = settings.chunk_bytes;
   out["workers"] = or_null(settings.workers);
   out["remap"] = settings.remap;
+  if (const auto& emulation = settings.emulation) {
+    out["emulation"] = {{"machine", emulation->machine},
+                        {"policy", emulation->policy},
+                        {"fast_bytes", emulation->fast_bytes},
+                        {"schedule", config_hash(emulation->schedule)}};
+  }
   return out;
 }
 
@@ -74,7 +80,7 @@ std::string config_hash(const json& config) {
 
 json to_json(const RunRecord& record) {
   json out;
-  out["kind"] = "measured";
+  out["kind"] = record.emulation ? "emulated" : "measured";
   out["command"] = command_text(record.command);
   out["exit_code"] = record.exit_code;
   out["config"] = record.config;
@@ -84,6 +90,7 @@ json to_json(const RunRecord& record) {
   out["step_seconds"] = or_null(record.step_seconds);
   out["step_seconds_stock"] = or_null(record.step_seconds_stock);
   out["step_seconds_stock_defaults"] = or_null(record.step_seconds_stock_defaults);
+  if (record.emulation) out["emulation"] = to_json(*record.emulation);
   add_memory(record.figures, out);
   out["bit_identical"] = record.differences ? json(record.differences->empty()) : json(nullptr);
   out["differences"] = or_null(record.differences);

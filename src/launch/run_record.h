@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/emulation_report.h"
 #include "launch/figures.h"
 #include "launch/managed_run.h"
 
@@ -21,6 +22,7 @@ struct RunRecord {
   std::optional<double> step_seconds_stock;           // stock TensorFlow with the same thread settings
   std::optional<double> step_seconds_stock_defaults;  // and with its own
   RunFigures figures;
+  std::optional<EmulatedRun> emulation;
   std::optional<std::vector<std::string>> differences;  // from stock under determinism; empty: bit-identical
   nlohmann::json versions = nlohmann::json::object();   // python, tensorflow, ...
 };

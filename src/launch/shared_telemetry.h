@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "launch/memory_file.h"
 #include "runtime/telemetry.h"
 
 namespace deeptm {
@@ -17,13 +18,13 @@ class SharedTelemetry {
   ~SharedTelemetry();
 
   // Where the training process opens it, as long as this process lives.
-  std::string path() const;
+  std::string path() const { return file_.path(); }
   const Telemetry& operator*() const { return *block_; }
   const Telemetry* operator->() const { return block_; }
 
  private:
-  SharedTelemetry(int descriptor, Telemetry* block) : descriptor_(descriptor), block_(block) {}
-  int descriptor_;
+  SharedTelemetry(MemoryFile file, Telemetry* block) : file_(std::move(file)), block_(block) {}
+  MemoryFile file_;
   Telemetry* block_;
 };
 

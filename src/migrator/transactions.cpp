@@ -5,10 +5,10 @@
 #include <tuple>
 #include <vector>
 
+#include "migrator/pages.h"
+
 namespace deeptm {
 namespace {
-
-constexpr std::uint64_t kPage = 4096;
 
 class Joining {
  public:
@@ -44,9 +44,7 @@ class Joining {
   bool joins(const Move& above, const Move& move) const {
     const auto kind = [](const Move& m) { return std::tuple(m.start, m.deadline, m.from, m.to, m.drop); };
     if (move.drop || kind(above) != kind(move) || !whole(above) || !whole(move)) return false;
-    const std::uint64_t last_page = (plan_.addresses[above.tensor] + above.bytes() - 1) / kPage;
-    const std::uint64_t first_page = plan_.addresses[move.tensor] / kPage;
-    return first_page <= last_page + 1;  // addresses ascend
+    return pages_adjoin(plan_.addresses[above.tensor], above.bytes(), plan_.addresses[move.tensor]);  // they ascend
   }
   bool whole(const Move& move) const { return move.begin == 0 && move.end == graph_.tensors[move.tensor].bytes; }
 

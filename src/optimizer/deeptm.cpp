@@ -64,7 +64,8 @@ DeepTm::DeepTm(const Problem& problem, const DeepTmOptions& options)
     rest_.fast_bytes -= layout_.reserved_bytes;
   }
   heat_ = std::make_unique<HeatTrace>(rest_, uses_, counted_, options.heat);
-  run_ = std::make_unique<PlacementRun>(rest_, uses_, *heat_, counted_, options.placement);
+  if (options.contiguous) options_.placement.addresses = layout_.addresses;
+  run_ = std::make_unique<PlacementRun>(rest_, uses_, *heat_, counted_, options_.placement);
   start_ = run_->first_start();
 }
 

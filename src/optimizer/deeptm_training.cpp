@@ -106,8 +106,8 @@ class Search {
 
   Result<void> train() {
     DqnOptions options = training_.dqn;
-    options.inputs = std::tuple_size_v<PlacementState>;
-    options.actions = 2;
+    options.inputs = kPlacementInputs;
+    options.actions = kPlacementActions;
     if (options.learn_every == 0) options.learn_every = learning_interval();
     auto learner = Dqn::create(options);
     if (!learner) return tl::unexpected(learner.error());

@@ -5,6 +5,12 @@
 #include <functional>
 
 namespace deeptm {
+namespace {
+
+// The paper's "adjacent" reuse distances.
+constexpr std::uint64_t kAdjacentKernels = 16;
+
+}  // namespace
 
 PlacementRun::PlacementRun(const Problem& problem, const TensorUses& uses, const HeatTrace& heat,
                            const std::vector<bool>& counted, const Options& options)
@@ -19,7 +25,8 @@ PlacementRun::PlacementRun(const Problem& problem, const TensorUses& uses, const
       upcoming_(graph_, uses),
       may_leave_(graph_.tensors.size()),
       touched_(graph_.tensors.size()),
-      place_(graph_.tensors.size()) {
+      place_(graph_.tensors.size()),
+      neighbours_(graph_, options.addresses) {
   for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
     if (counted_[t]) longest_move_ = std::max({longest_move_, move_seconds(t, true), move_seconds(t, false)});
   }
@@ -29,12 +36,14 @@ Plan PlacementRun::run(std::string_view policy, Chooser& chooser, const Residenc
   state_.begin(policy, start);
   upcoming_.restart();
   residents_.clear();
+  neighbours_.clear();
   left_.clear();
   slow_used_ = 0;
   std::fill(touched_.begin(), touched_.end(), 0);
   std::fill(may_leave_.begin(), may_leave_.end(), false);
   for (const TensorIndex t : lifetimes_.at_start) {
     if (!counted_[t]) continue;
+    be_born(t);
     if (state_.fast(t)) {
       enter(t);
     } else {
@@ -112,12 +121,16 @@ void PlacementRun::decide_on_use(Chooser& chooser, TensorIndex t, Use use) {
     } else if (pays(t, in + room.share_of_seconds)) {
       moving = in + room.seconds;
       let_victims_leave();
-      use.born ? state_.born_fast(t) : state_.bring(t, upcoming_.boundary());
       held_ += bytes;
-      enter(t);
+      if (use.born) {
+        state_.born_fast(t);
+        enter(t);
+      } else {
+        bring(t);
+      }
     }
   }
-  if (state_.fast(t) != was_fast && !use.born) slow_used_ -= bytes;
+  if (use.born) be_born(t);
   if (!state_.fast(t) && use.born) slow_used_ += bytes;
   if (!asks) return;
   const bool counts = state_.fast(t) && (use.input || !options_.inputs_only);
@@ -157,8 +170,13 @@ void PlacementRun::remove(TensorIndex t) {
   residents_.pop_back();
 }
 
+void PlacementRun::be_born(TensorIndex t) {
+  if (!options_.addresses.empty()) neighbours_.enter(t);
+}
+
 void PlacementRun::die(TensorIndex t) {
   if (!counted_[t]) return;
+  if (!options_.addresses.empty()) neighbours_.leave(t);
   if (state_.fast(t)) {
     remove(t);
     state_.die(t);
@@ -195,15 +213,68 @@ PlacementRun::Room PlacementRun::find_room(std::uint64_t bytes) {
 
 void PlacementRun::let_victims_leave() {
   for (const TensorIndex t : victims_) {
-    remove(t);
-    state_.evict(t, upcoming_.boundary());
-    slow_used_ += graph_.tensors[t].bytes;
+    if (!state_.fast(t)) continue;  // went with another
+    const bool copied = !state_.clean(t);
+    evict(t);
+    if (!copied || options_.addresses.empty()) continue;
+    find_group(t, false, [&](TensorIndex other) {
+      return state_.fast(other) && !state_.clean(other) && touched_[other] <= upcoming_.boundary() &&
+             heat_.heat(other, upcoming_) < 0.0;
+    });
+    for (const TensorIndex other : group_) evict(other);
   }
 }
 
+void PlacementRun::evict(TensorIndex t) {
+  remove(t);
+  state_.evict(t, upcoming_.boundary());
+  slow_used_ += graph_.tensors[t].bytes;
+}
+
+void PlacementRun::bring(TensorIndex t) {
+  const auto one = [&](TensorIndex tensor) {
+    state_.bring(tensor, upcoming_.boundary());
+    slow_used_ -= graph_.tensors[tensor].bytes;
+    enter(tensor);
+  };
+  one(t);
+  if (options_.addresses.empty()) return;
+  find_group(t, true, [&](TensorIndex other) {
+    return !state_.fast(other) && touched_[other] <= upcoming_.boundary() && heat_.heat(other, upcoming_) >= 0.0;
+  });
+  for (const TensorIndex other : group_) {
+    if (state_.fits(graph_.tensors[other].bytes)) one(other);
+  }
+}
+
+template <class May>
+void PlacementRun::find_group(TensorIndex t, bool in, May may) {
+  const std::uint64_t distance = upcoming_.distance(t);
+  for (const std::uint64_t apart : {std::uint64_t{0}, kAdjacentKernels}) {
+    group_.clear();
+    double seconds = move_seconds(t, in);
+    std::uint64_t bytes = graph_.tensors[t].bytes;
+    for (const bool up : {false, true}) {
+      for (auto next = up ? neighbours_.above(t) : neighbours_.below(t); next;
+           next = up ? neighbours_.above(*next) : neighbours_.below(*next)) {
+        const std::uint64_t other = upcoming_.distance(*next);
+        if (std::max(other, distance) - std::min(other, distance) > apart || !may(*next)) break;
+        group_.push_back(*next);
+        seconds += move_seconds(*next, in);
+        bytes += graph_.tensors[*next].bytes;
+      }
+    }
+    if (group_.empty()) continue;
+    if (copy_seconds(path(in), bytes, bytes) >= seconds) group_.clear();
+    return;
+  }
+}
+
+const CopyPath& PlacementRun::path(bool in) const { return *problem_.machine.path(in ? 1 : 0, in ? 0 : 1); }
+
 double PlacementRun::move_seconds(TensorIndex t, bool in) const {
   const std::uint64_t bytes = graph_.tensors[t].bytes;
-  return copy_seconds(*problem_.machine.path(in ? 1 : 0, in ? 0 : 1), bytes, bytes);
+  return copy_seconds(path(in), bytes, bytes);
 }
 
 }  // namespace deeptm

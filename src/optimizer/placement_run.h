@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "graph/lifetimes.h"
+#include "migrator/neighbours.h"
 #include "optimizer/heat.h"
 #include "optimizer/residency.h"
 
@@ -25,7 +26,7 @@ enum class Place : std::uint8_t { kFast, kSlow };
 
 // The paper's state [p, H, D_left, P_left]: p 0 fast, 1 slow, 0.5 not yet born; H as HeatTrace has it; room left as a
 // share of the fast limit and of the second tier.
-using PlacementState = std::array<float, 4>;
+using PlacementState = std::array<float, kPlacementInputs>;
 
 // Who decides. For each decision: choose(), then rewarded() with the paper's step reward,
 //     bytes / bytes of all that the kernel touches, of a tensor that ends in fast memory,
@@ -47,6 +48,9 @@ class PlacementRun {
     bool weighs_costs = true;
     // Only a kernel's inputs are rewarded, as printed. Then nothing says that outputs had better be born fast.
     bool inputs_only = false;
+    // By tensor, as in Plan::addresses: neighbours that are used next in the same kernel (else, in one near it) leave
+    // and come with a tensor, where one copy of all takes less than copies of each. Empty: each moves for itself.
+    std::span<const std::uint64_t> addresses{};
   };
 
   // Borrows all but the options. Tensors that are not `counted` are fast for good, and their room is not part of the
@@ -76,10 +80,17 @@ class PlacementRun {
   bool pays(TensorIndex t, double moving) const;
   void enter(TensorIndex t);
   void remove(TensorIndex t);
+  void be_born(TensorIndex t);
   void die(TensorIndex t);
   // Names who would leave; not enough if there is no room even without all that the kernel does not touch.
   Room find_room(std::uint64_t bytes);
   void let_victims_leave();
+  // Moves one, and with it those that lie beside it, may() and are used next when it is.
+  void evict(TensorIndex t);
+  void bring(TensorIndex t);
+  template <class May>
+  void find_group(TensorIndex t, bool in, May may);
+  const CopyPath& path(bool in) const;
   double move_seconds(TensorIndex t, bool in) const;
 
   const Problem& problem_;
@@ -97,7 +108,8 @@ class PlacementRun {
   std::vector<TensorIndex> residents_;  // fast and decided on
   std::vector<std::uint32_t> place_;    // by tensor: where in residents_
   std::vector<std::tuple<bool, double, TensorIndex>> candidates_;  // a heap
-  std::vector<TensorIndex> victims_;
+  std::vector<TensorIndex> victims_, group_;
+  Neighbours neighbours_;
   std::vector<TensorIndex> left_;  // touched by the last kernel
   std::uint64_t slow_used_ = 0;    // bytes alive in the second tier
   std::uint64_t held_ = 0;         // fast bytes that the kernel touches

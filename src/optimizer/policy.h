@@ -28,6 +28,9 @@ struct Episode {
   double performance = 0.0, best_performance = 0.0;  // of its plan, of the best plan so far; simulated
 };
 
+// Numbers of a state and actions of an agent that places tensors.
+inline constexpr std::uint32_t kPlacementInputs = 4, kPlacementActions = 2;
+
 // For policies that learn. Functions may be empty.
 struct Training {
   Training() { dqn.learn_every = 0; }

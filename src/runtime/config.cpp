@@ -84,6 +84,7 @@ Result<RuntimeConfig> parse_config(std::string_view json) {
   }
   fields.get("framework", config.framework, Need::kOptional);
   fields.get("telemetry", config.telemetry, Need::kOptional);
+  fields.get("emulation_file", config.emulation_file, Need::kOptional);
   fields.get("launcher", config.launcher, Need::kOptional);
   fields.refuse_others();
   if (config.chunk_bytes != 0 && (!std::has_single_bit(config.chunk_bytes) || config.chunk_bytes < kLeastChunkBytes ||

@@ -29,6 +29,7 @@ struct RuntimeConfig {
   std::vector<std::string> command;  // for the record
   std::string framework;             // "tensorflow 2.21.0"
   std::string telemetry;             // file of the shared block; empty: none
+  std::string emulation_file;        // schedule to follow (emulation/schedule.h); empty: none
   std::uint32_t launcher = 0;        // process that this one must not outlive; 0: none
 };
 

@@ -6,10 +6,11 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstring>
 #include <thread>
 
+#include "base/clock.h"
+#include "base/files.h"
 #include "memory/available_memory.h"
 #include "memory/memory_tier.h"
 #include "runtime/fork_guard.h"
@@ -22,19 +23,14 @@ namespace {
 constexpr std::uint64_t kMostArenaBytes = 1024 * kGiB;
 constexpr std::uint64_t kMostChunks = 1 << 20;
 
-std::uint64_t now_nanoseconds() {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-          .count());
-}
-
 // What the caller keeps for us between a kernel's begin and end.
 struct Scope {
   std::int64_t step;
   std::uint64_t waited_before;
   Scope* outer;  // the kernel that was running on this thread
   std::uint32_t kernel;
-  std::uint32_t entry;  // in the running set, plus one; 0 if it was full
+  std::uint32_t entry;      // in the running set, plus one; 0 if it was full
+  std::uint32_t scheduled;  // the emulated schedule's kernel, plus one; 0 if it has none
   bool recorded;
 };
 static_assert(sizeof(Scope) <= sizeof(deeptm_scope) && alignof(Scope) <= alignof(deeptm_scope));
@@ -83,6 +79,7 @@ Runtime::Runtime(RuntimeConfig config, LogFunction log, std::shared_ptr<Telemetr
     : config_(std::move(config)), log_(std::move(log)), telemetry_(std::move(telemetry)) {}
 
 Result<void> Runtime::start() {
+  if (auto emulates = start_emulation(); !emulates) return emulates;
   const std::uint64_t chunk = config_.chunk_bytes;
   const std::uint32_t threads =
       config_.threads != 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
@@ -116,7 +113,10 @@ Result<void> Runtime::start() {
 
   auto tier = open_tier(config_);
   if (!tier) return tl::unexpected(tier.error());
-  note(telemetry_->slow_tier, sizeof telemetry_->slow_tier, (*tier)->name() + ": " + (*tier)->description());
+  note(telemetry_->slow_tier, sizeof telemetry_->slow_tier,
+       emulator_ != nullptr ? fmt::format("emulated: {}, {} (everything stays in ordinary memory)",
+                                          emulator_->schedule().machine, emulator_->schedule().policy)
+                            : (*tier)->name() + ": " + (*tier)->description());
   auto pager = Pager::create(options, *tier, hooks());
   if (!pager) return tl::unexpected(pager.error());
   pager_ = std::move(*pager);
@@ -142,6 +142,17 @@ Result<void> Runtime::start() {
   note(nobody.kernel, sizeof nobody.kernel, "(no kernel)");
   telemetry_->chunk_bytes = chunk;
   publish();
+  return {};
+}
+
+Result<void> Runtime::start_emulation() {
+  if (config_.emulation_file.empty()) return {};
+  const auto text = read_file(config_.emulation_file);
+  if (!text) return fail("emulation: " + text.error().message);
+  auto schedule = schedule_from_json(*text);
+  if (!schedule) return fail("emulation: " + schedule.error().message);
+  EmulatorHooks hooks = real_hooks(schedule->queues());
+  emulator_ = std::make_unique<Emulator>(std::move(*schedule), std::move(hooks));
   return {};
 }
 
@@ -195,6 +206,7 @@ void Runtime::follow_peak(std::uint64_t bytes) {
 
 std::uint32_t Runtime::register_kernel(std::string_view name, std::string_view type, std::string_view attributes_json) {
   const auto [number, is_new] = kernels_.add(name, type);
+  if (is_new && emulator_ != nullptr) emulator_->register_kernel(number, name);
   if (is_new && recorder_ != nullptr) recorder_->register_kernel(number, name, type, attributes_json);
   return number;
 }
@@ -214,8 +226,13 @@ void Runtime::kernel_begin(deeptm_scope& memory, std::uint32_t kernel, std::int6
   }
   scope->outer = current_scope;
   current_scope = scope;
-  const std::uint64_t now = now_nanoseconds();
+  std::uint64_t now = now_nanoseconds();
   tracker_->begin(step, kernel, inputs, now);
+  if (emulator_ != nullptr) {
+    const auto scheduled = emulator_->begin(step, kernel);
+    scope->scheduled = scheduled ? *scheduled + 1 : 0;
+    now = now_nanoseconds();  // the moves were the step's time, not the kernel's
+  }
   scope->recorded = recording();
   if (scope->recorded) {
     scope->waited_before = pager_->traffic().wait_nanoseconds;
@@ -231,12 +248,14 @@ void Runtime::kernel_detach(deeptm_scope& memory) {
 void Runtime::kernel_end(deeptm_scope& memory, std::span<const deeptm_access> outputs) {
   auto* scope = reinterpret_cast<Scope*>(memory.opaque);
   kernel_detach(memory);
+  if (scope->scheduled != 0) emulator_->delay(scope->scheduled - 1);
   const std::uint64_t now = now_nanoseconds();
   if (scope->recorded && recording()) {
     recorder_->end(reinterpret_cast<Recorder::Token>(scope), scope->step, outputs, now,
                    pager_->traffic().wait_nanoseconds - scope->waited_before);
   }
-  tracker_->end(scope->step, now, totals());
+  if (scope->scheduled != 0) emulator_->end(scope->step, scope->scheduled - 1);
+  tracker_->end(scope->step, scope->scheduled != 0 ? now_nanoseconds() : now, totals());
   if (scope->entry != 0) pager_->running().leave(scope->entry - 1);
   if (kernel_count_.fetch_add(1, std::memory_order_relaxed) % 1024 == 0) publish();
 }
@@ -279,6 +298,14 @@ void Runtime::publish() {
   t.kernels = kernel_count_.load(std::memory_order_relaxed);
   t.allocations = allocator.allocations;
   t.failed_allocations = allocator.failed;
+  if (emulator_ == nullptr) return;
+  const Emulator::Totals emulated = emulator_->totals();
+  t.emulated_steps = emulated.steps;
+  t.emulated_kernels = emulated.kernels;
+  t.emulated_delay_nanoseconds = emulated.delay_nanoseconds;
+  t.emulated_stall_nanoseconds = emulated.stall_nanoseconds;
+  t.emulated_late_nanoseconds = emulated.late_nanoseconds;
+  t.emulated_copied_bytes = emulated.copied_bytes;
 }
 
 void Runtime::flush(bool finished) {

@@ -14,6 +14,7 @@
 #include "allocator/tensor_allocator.h"
 #include "base/result.h"
 #include "deeptm/runtime.h"
+#include "emulation/emulator.h"
 #include "memory/pager.h"
 #include "profiler/recorder.h"
 #include "profiler/step_tracker.h"
@@ -53,6 +54,7 @@ class Runtime {
  private:
   Runtime(RuntimeConfig config, LogFunction log, std::shared_ptr<Telemetry> telemetry);
   Result<void> start();
+  Result<void> start_emulation();
   PagerHooks hooks();
   void follow_peak(std::uint64_t bytes);
   void publish();
@@ -69,6 +71,7 @@ class Runtime {
   std::unique_ptr<TensorAllocator> allocator_;
   std::unique_ptr<StepTracker> tracker_;
   std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<Emulator> emulator_;  // none: nothing is emulated
   std::atomic<std::uint64_t> peak_followed_{0}, kernel_count_{0};
 };
 

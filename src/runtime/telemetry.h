@@ -32,7 +32,7 @@ struct WaitRecord {
 
 // All counters are written by the training process alone and may be read at any time.
 struct Telemetry {
-  static constexpr std::uint64_t kMagic = 0x314d545045454421;  // changes with the layout
+  static constexpr std::uint64_t kMagic = 0x324d545045454421;  // changes with the layout
   static constexpr std::uint32_t kSteps = 8192, kWaits = 256;
 
   std::uint64_t magic;
@@ -48,6 +48,10 @@ struct Telemetry {
   std::atomic<std::uint64_t> slow_reserved_bytes;
   std::atomic<std::uint64_t> bytes_in, bytes_out, clean_dropped_bytes, dead_dropped_bytes;
   std::atomic<std::uint64_t> faults, waits, wait_nanoseconds, kernels, allocations, failed_allocations;
+
+  // Of a run that emulates a machine (emulation/emulator.h); else 0.
+  std::atomic<std::uint64_t> emulated_steps, emulated_kernels, emulated_copied_bytes;
+  std::atomic<std::uint64_t> emulated_delay_nanoseconds, emulated_stall_nanoseconds, emulated_late_nanoseconds;
 
   std::atomic<std::uint64_t> step_count;  // step i is steps[i % kSteps]
   StepRecord steps[kSteps];

@@ -29,6 +29,7 @@ class Simulator {
         where_(graph.tensors.size() * tiers_),
         queue_free_(machine.copies.size(), 0.0) {
     timeline_.kernels.resize(graph.kernels.size());
+    timeline_.kernel_work.resize(graph.kernels.size());
     timeline_.moves.resize(plan.moves.size());
     timeline_.occupancy.reserve(graph.kernels.size() * tiers_);
     due_.resize(graph.kernels.size() + 1);
@@ -185,6 +186,7 @@ class Simulator {
     const double busy = *std::max_element(queue_free_.begin(), queue_free_.end()) - now_;
     const double seconds = seconds_beside_copies(machine_, work, busy);
     timeline_.kernels[k] = {now_, now_ + seconds};
+    timeline_.kernel_work[k] = work;
     timeline_.kernel_seconds += seconds;
     now_ += seconds;
   }

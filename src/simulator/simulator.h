@@ -26,6 +26,7 @@ struct Timeline {
   std::array<std::uint64_t, kMostTiers> peak_bytes{};
   std::vector<std::uint64_t> occupancy;  // during kernel k in tier t: [k * tiers + t]
   std::vector<Span> kernels;             // by kernel
+  std::vector<double> kernel_work;       // by kernel: its seconds but for the cores that copies beside it take
   std::vector<Span> moves;               // by move of the plan; a drop takes no time
 };
 

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies run live on an emulated machine beside what the simulator says, and demand paging on the real file tier
+beside the simulator's on a machine calibrated here."""
+
+import itertools
+import json
+import pathlib
+import subprocess
+
+MACHINE, FAST = "optane-4dimm", "20%"
+POLICIES = ("first-touch", "lru", "autotm-sync", "sentinel", "deeptm-heat", "deeptm-sync")
+# A third of a second to a second a step on two free cores, everything fast.
+CELLS = {"mobilenet": (16, 128), "resnet50": (8, 128), "vgg19": (4, 96)}
+
+
+class Bench:
+    """`deeptm` on one model; what it makes lies in `folder`."""
+
+    def __init__(self, program, folder, model):
+        self.program, self.folder, self.model = str(program), pathlib.Path(folder), model
+        self.batch, self.image = CELLS[model]
+        self.workload = ["--batch", str(self.batch), "--image", str(self.image), "--data", "random", "--batch-norm", "fused"]
+        self.graph = str(self.folder / f"{model}.graph.json.zst")
+
+    def run(self, *arguments):
+        command = [self.program, *map(str, arguments)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return " ".join(["deeptm", *command[1:]])
+
+    def record(self):
+        """On this machine as it is now: the scale is of its kernels."""
+        return self.run("record", self.model, *self.workload, "-o", self.folder)
+
+    def train(self, *options):
+        out = self.folder / "cell.json"
+        command = self.run("train", self.model, *self.workload, *options, "--json", out)
+        row = {"model": self.model, "batch": self.batch, "image": self.image, "fast": FAST}
+        return row, json.loads(out.read_text()), command
+
+
+def known(program, policies):
+    """Of these policies, those that the program has."""
+    listed = subprocess.run([str(program), "plan", "--help"], check=True, capture_output=True, text=True).stdout.split()
+    return [policy for policy in policies if policy in listed]
+
+
+def rank(rows, field):
+    """Writes each row's place by that field, the best first, into rank_ of it."""
+    for place, row in enumerate(sorted(rows, key=lambda row: -row[field]), 1):
+        row[field.replace("performance", "rank")] = place
+
+
+def pairs_in_order(rows):
+    """(pairs of rows that both fields order alike, all pairs)."""
+    pairs = list(itertools.combinations(rows, 2))
+    return sum((a["rank"] < b["rank"]) == (a["rank_simulated"] < b["rank_simulated"]) for a, b in pairs), len(pairs)
+
+
+def emulated_rows(bench, rounds):
+    """Each policy on the emulated machine, everything fast in turn with it."""
+    rows = []
+    for policy in known(bench.program, POLICIES):
+        options = ["--emulate", MACHINE, "--graph", bench.graph, "--policy", policy, "--fast", FAST]
+        row, record, command = bench.train(*options, "--rounds", rounds, "--steps", "4", "--warmup", "2")
+        row |= {"kind": "emulated", "policy": policy, **record["emulation"], "host": record["machine"], "command": command}
+        rows.append(row)
+    for field in ("performance", "performance_simulated"):
+        rank(rows, field)
+    return rows
+
+
+def file_row(bench, rounds):
+    """The real file tier under demand paging, and the simulator's lru with this machine's own numbers."""
+    machine, plan = bench.folder / "machine.json", bench.folder / "plan.json"
+    calibrated = bench.run("calibrate", "--quick", "--graph", bench.graph, "-o", machine)
+    bench.run("plan", bench.graph, "--machine", machine, "--policy", "lru", "--fast", FAST, "-o", plan)
+    simulated = subprocess.run(
+        [bench.program, "simulate", bench.graph, str(plan), "--machine", str(machine), "--json"],
+        check=True, capture_output=True, text=True,
+    ).stdout
+    row, record, command = bench.train("--fast", FAST, "--compare", "--rounds", rounds, "--steps", "4")
+    return row | {
+        "kind": "measured", "policy": "demand paging, file tier", "performance": record["performance"],
+        "performance_simulated": json.loads(simulated)["performance"], "host": record["machine"],
+        "calibrated": calibrated, "command": command,
+    }
+
+
+LINE = "{:<10} {:<26} {:<9} {:>8} {:>10} {:>5} {:>6}"
+HEAD = LINE.format("model", "policy", "kind", "live", "simulated", "rank", "sim.")
+
+
+def line(row):
+    live, simulated = (f"{row[field]:.3f}" for field in ("performance", "performance_simulated"))
+    return LINE.format(
+        row["model"], row["policy"], row["kind"], live, simulated, row.get("rank", ""), row.get("rank_simulated", "")
+    )
+
+
+def emulated(program, folder, models, rounds):
+    """Yields rows and prints them as a table."""
+    print(HEAD, flush=True)
+    for model in models:
+        bench = Bench(program, folder, model)
+        bench.record()
+        rows = emulated_rows(bench, rounds)
+        alike, pairs = pairs_in_order(rows)
+        rows.append(file_row(bench, rounds))
+        for row in rows:
+            print(line(row), flush=True)
+        print(f"{model}: {alike} of {pairs} pairs of policies in the simulator's order", flush=True)
+        yield from rows
