@@ -99,56 +99,69 @@ TEST(Utilisation, IsBestSecondsByTakenSeconds) {
               ::testing::ElementsAre(0.0, ::testing::DoubleEq(1.0), ::testing::DoubleEq(2.0 / 3.8), 0.0));
 }
 
-// A step whose kernels compute, stream and touch micro tensors, each of them more than the others.
-StepGraph varied_step(int seed) {
-  TinyStep step({0, 0, 0, 0, 0, 0});
-  const std::array<std::uint64_t, 6> sizes = {40'000'000, 400, 5'000'000, 300, 80'000'000, 20'000'000};
-  for (KernelIndex k = 0; k < 6; ++k) {
-    const std::uint64_t bytes = sizes[(k + static_cast<std::size_t>(seed)) % sizes.size()];
-    step.tensor(bytes, k, 5);
-    step.graph().kernels[k].outputs = {
-        {"float", {static_cast<std::int64_t>(1 + k + static_cast<KernelIndex>(seed)) * 9'000'000'000}}};
-  }
-  for (KernelIndex k = 0; k < 6; ++k) {
-    for (TensorIndex t = 0; t <= k; ++t) step.access(k, t, t == k ? 0 : 1, t == k ? 1 : 0);
-  }
-  return step.graph();
+// Weights of 10^9 bytes that one kernel passes over 20 times, and that leave and come back between two kernels.
+Target copied_weights(const Machine& machine, std::uint32_t reads, std::uint32_t writes, std::int64_t flops) {
+  TinyStep step({0, 0});
+  step.weights(1'000'000'000).access(0, 0, reads, writes);
+  step.graph().kernels[0].outputs = {{"float", {flops}}};
+  const auto graph = std::make_shared<const StepGraph>(step.graph());
+  Plan plan = plan_for({*graph, machine, step_costs(*graph, machine), 1'000'000'000}, "by hand");
+  plan.births = {{1'000'000'000, 1}};
+  plan.moves = {{0, 0, 1, false, 1, 1, 0, 1'000'000'000}, {0, 1, 0, false, 2, 2, 0, 1'000'000'000}};
+  return {graph, std::make_shared<const Plan>(plan)};
+}
+
+// A kernel that computes, then one that passes over a tensor in slow memory.
+Target slow_tensor(const Machine& machine, std::uint64_t bytes, std::uint32_t reads, std::uint32_t writes) {
+  TinyStep step({0, 0});
+  step.weights(bytes).access(1, 0, reads, writes);
+  step.graph().kernels[0].outputs = {{"float", {2'500'000}}};
+  const auto graph = std::make_shared<const StepGraph>(step.graph());
+  const StepCosts costs = step_costs(*graph, machine);
+  return {graph, std::make_shared<const Plan>(*plan_all_slow({*graph, machine, costs, 1}))};
+}
+
+// Each of these steps hangs on one constant more than those above it; copies are known.
+std::vector<Target> telling_steps(const Machine& machine) {
+  return {copied_weights(machine, 0, 0, 150'000'000'000),
+          copied_weights(machine, 20, 0, 0),
+          copied_weights(machine, 0, 20, 0),
+          slow_tensor(machine, 1'000'000'000, 1, 0),
+          slow_tensor(machine, 1'000'000'000, 0, 1),
+          slow_tensor(machine, 100, 1, 0)};
 }
 
 TEST(PaperMachine, ConstantsThatMadeTheFiguresAreFoundAgain) {
   const Machine base = *find_machine("optane-4dimm");
   const FreeConstants& free = free_constants(CopyMode::kSync);
   const MachineFit search(base, free, 2);
-  Constants truth = constants_of(base, free);
-  truth[0] *= 0.5;
-  truth[3] *= 0.6;
-  truth[4] *= 1.5;
-  const Machine made_on = with_constants(base, truth);
-  std::vector<Target> targets;
-  for (int seed = 0; seed < 5; ++seed) {
-    const auto graph = std::make_shared<const StepGraph>(varied_step(seed));
-    const StepCosts costs = step_costs(*graph, made_on);
-    for (const auto policy : {plan_all_slow, plan_first_touch, plan_belady}) {
-      const auto plan = policy({*graph, made_on, costs, 60'000'000});
-      ASSERT_TRUE(plan);
-      targets.push_back({graph, std::make_shared<const Plan>(*plan), 0.0});
-    }
-  }
+  const Constants truth = {5e11, 60e9, 40e9, 8e9, 1.2e9, 3e-6};
+  std::vector<Target> targets = telling_steps(base);
   const std::vector<double> figures = search.performances(truth, targets);
   for (std::size_t i = 0; i < targets.size(); ++i) targets[i].performance = figures[i];
 
   std::vector<Constants> starts = search.fixed_starts();
   starts.push_back(constants_of(base, free));
   const Fit found = search.fit(targets, starts);
-  EXPECT_LT(found.rms, 0.005);
-  // Slow loads and stores decide these steps; what hides behind them can't be told from the figures.
-  EXPECT_NEAR(found.constants[3] / truth[3], found.constants[4] / truth[4], 0.1);
+  EXPECT_LT(found.rms, 0.002);
+  for (std::size_t i = 0; i < kFreeConstants; ++i) EXPECT_NEAR(found.constants[i] / truth[i], 1, 0.05) << free[i].name;
+  EXPECT_EQ(found.constants, search.fit(targets, starts).constants);
+}
+
+// A figure that no constants explain: every one is at least as far off as the nearest says, and none leaves its range.
+TEST(PaperMachine, WhatIsOutOfReachStaysOutOfReach) {
+  const Machine base = *find_machine("optane-4dimm");
+  const FreeConstants& free = free_constants(CopyMode::kSync);
+  const MachineFit search(base, free, 1);
+  std::vector<Target> targets = {slow_tensor(base, 1'000'000'000, 0, 1)};
+  targets[0].performance = 1e-5;
+  // Stores of 5 to 94 GB/s in fast memory, 0.2 to 9.2 in slow memory: 0.2 / 94 at least.
+  EXPECT_NEAR(search.nearest(targets, constants_of(base, free)).front(), 0.2 / 94, 1e-4);
+  const Fit found = search.fit(targets, search.fixed_starts());
   for (std::size_t i = 0; i < kFreeConstants; ++i) {
     EXPECT_GE(found.constants[i], free[i].range.low * (1 - 1e-9)) << free[i].name;
     EXPECT_LE(found.constants[i], free[i].range.high * (1 + 1e-9)) << free[i].name;
   }
-  const Fit again = search.fit(targets, starts);
-  EXPECT_EQ(found.constants, again.constants);
 }
 
 TEST(PaperMachine, ConstantsAreThoseOfTheMachineThatHasThem) {

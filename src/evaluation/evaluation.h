@@ -61,7 +61,8 @@ class Evaluation {
   std::vector<std::unique_ptr<Comparison>> asked_;  // threads of one that was interrupted look at it
 };
 
-// What one may say beside an answer: the error, or the gap that a search ended at if it is above one percent.
+// What there is to say beside an answer: the error, or the gap that a search ended at if it is above one percent, and
+// whether AutoTM moved weights, which it does where they would fill fast memory (AlexNet).
 std::string note_of(const std::optional<Row>& answer);
 std::optional<double> performance_of(const std::optional<Row>& answer);
 

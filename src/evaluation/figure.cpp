@@ -33,6 +33,12 @@ std::string shown(const std::optional<double>& value) {
   return plain ? fmt::format("{:.3f}", *value) : fmt::format("{:.3g}", *value);
 }
 
+// "0.512 / 0.500"; one of the two where the other is not there.
+std::string beside_published(const FigureRow& row) {
+  if (!row.published) return shown(row.ours);
+  return fmt::format("{} / {}", shown(row.ours), shown(row.published));
+}
+
 }  // namespace
 
 nlohmann::json to_json(const Figure& figure) {
@@ -73,6 +79,34 @@ std::string to_text(const Figure& figure, std::size_t most_rows) {
   if (figure.rows.size() > most_rows) text += fmt::format("  ... {} rows\n", figure.rows.size());
   for (const std::string& note : figure.notes) text += fmt::format("  {}\n", note);
   return text;
+}
+
+std::string to_markdown(const Figure& figure) {
+  constexpr std::size_t kMostColumns = 8;
+  std::vector<std::string> columns, lines;
+  const auto add = [](std::vector<std::string>& names, const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
+  for (const FigureRow& row : figure.rows) {
+    add(columns, row.what);
+    add(lines, row.series);
+  }
+  if (columns.size() > kMostColumns) return "";
+  std::string text = fmt::format("**{}** ({}; {}; ours / published)\n\n| |", figure.title, figure.kind, figure.unit);
+  for (const std::string& column : columns) text += fmt::format(" {} |", column);
+  text += "\n|---|";
+  for (std::size_t c = 0; c < columns.size(); ++c) text += "---|";
+  for (const std::string& line : lines) {
+    text += fmt::format("\n| {} |", line);
+    for (const std::string& column : columns) {
+      const auto row = std::find_if(figure.rows.begin(), figure.rows.end(),
+                                    [&](const FigureRow& each) { return each.what == column && each.series == line; });
+      text += row == figure.rows.end() ? " |" : fmt::format(" {} |", beside_published(*row));
+    }
+  }
+  text += "\n\n";
+  for (const std::string& note : figure.notes) text += note + "\n";
+  return text + "\n";
 }
 
 Result<void> write_figure(const std::filesystem::path& folder, const Figure& figure) {

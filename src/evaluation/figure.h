@@ -38,6 +38,8 @@ nlohmann::json to_json(const Figure& figure);
 std::string to_csv(const Figure& figure);
 // For people: a line a row, at most `most_rows` of them.
 std::string to_text(const Figure& figure, std::size_t most_rows = 200);
+// A table with a line for each series and a column for each `what`: "ours / published". Nothing where they are many.
+std::string to_markdown(const Figure& figure);
 
 // NAME.json and NAME.csv in the folder.
 Result<void> write_figure(const std::filesystem::path& folder, const Figure& figure);

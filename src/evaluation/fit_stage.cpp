@@ -44,13 +44,13 @@ class FitStage {
         known_(known(evaluation, mode)) {}
 
   Result<FittedTestbed> run() {
-    const int most_rounds = evaluation_.options().quick ? 2 : 4;
+    constexpr int kMostRounds = 2;
     Constants constants = constants_of(*base_, free_);
-    for (int round = 0; round <= most_rounds; ++round) {
+    for (int round = 0; round <= kMostRounds; ++round) {
       auto planned = plan_on(round == 0 ? base_ : machine_with(constants), constants);
       if (!planned) return tl::unexpected(planned.error());
       rounds_.push_back(std::move(*planned));
-      if (round == most_rounds || rounds_.back().targets.empty()) break;
+      if (round == kMostRounds || rounds_.back().targets.empty()) break;
       const Fit found = search(rounds_.back(), round == 0);
       if (interrupted()) return fail("interrupted");
       if (is_near(found.constants, constants)) break;

@@ -18,9 +18,7 @@ inline constexpr std::array<std::string_view, 5> kModels = {"vgg19", "alexnet", 
                                                             "resnet152"};
 using ByModel = std::array<double, kModels.size()>;
 
-// The paper's AutoTM plans AlexNet where its weights fill the fast memory, so that it moves weights, unlike AutoTM's
-// own.
-inline constexpr std::string_view kAutoTmSync = "autotm-sync+weights", kAutoTmAsync = "autotm-async+weights";
+inline constexpr std::string_view kAutoTmSync = "autotm-sync", kAutoTmAsync = "autotm-async";
 
 // A row of a figure whose columns are models; the policy by our name.
 struct OfPolicy {

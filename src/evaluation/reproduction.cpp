@@ -32,7 +32,7 @@ class Reproduction {
       if (!figures) return tl::unexpected(figures.error());
       if (auto written = publish(*figures); !written) return written;
     }
-    return {};
+    return write_file(output_ / "tables.md", tables_);
   }
 
  private:
@@ -51,9 +51,10 @@ class Reproduction {
     return found;
   }
 
-  Result<void> publish(const std::vector<Figure>& figures) const {
+  Result<void> publish(const std::vector<Figure>& figures) {
     for (const Figure& figure : figures) {
       if (auto written = write_figure(output_, figure); !written) return written;
+      tables_ += to_markdown(figure);
       tell_(figure);
     }
     return {};
@@ -63,6 +64,7 @@ class Reproduction {
   const std::vector<std::string>& groups_;
   const std::filesystem::path& output_;
   const std::function<void(const Figure&)>& tell_;
+  std::string tables_;
 };
 
 }  // namespace
