@@ -6,6 +6,7 @@
 #include "aggregator/layout.h"
 #include "aggregator/touched_pages.h"
 #include "base/bytes.h"
+#include "graph/lifetimes.h"
 #include "plan/addresses.h"
 
 namespace deeptm {
@@ -24,9 +25,19 @@ Result<void> check_layout(const StepGraph& graph, const Layout& layout) {
     }
     region_end = std::max(region_end, (page + 1) * kPageBytes);
   }
+  const std::uint64_t peak = live_peak_bytes(graph);
+  if (region_end != 0 && region_end - kPageBytes >= (peak + 9) / 10) {  // a tenth, rounded up to whole pages
+    return fail(fmt::format("the reserved region has {}, more than a tenth of the peak of {}", format_bytes(region_end),
+                            format_bytes(peak)));
+  }
   for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
-    if (layout.batched[t] || graph.tensors[t].foreign || layout.addresses[t] >= region_end) continue;
-    return fail(name(t) + " lies in the reserved region, where only micro tensors do");
+    if (layout.batched[t] || graph.tensors[t].foreign) continue;
+    if (layout.addresses[t] < region_end) {
+      return fail(name(t) + " lies in the reserved region, where only micro tensors do");
+    }
+    if (graph.tensors[t].bytes > kPageBytes && layout.addresses[t] % kPageBytes != 0) {
+      return fail(name(t) + " is larger than a page and begins inside one");
+    }
   }
   const std::uint64_t touched = most_touched(graph, layout.addresses, layout.batched).pages * kPageBytes;
   if (touched == layout.reserved_bytes) return {};

@@ -2,6 +2,7 @@
 #include "aggregator/layout.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <tuple>
 
@@ -23,8 +24,10 @@ std::vector<std::uint64_t> access_counts(const StepGraph& graph) {
   return counts;
 }
 
-// A tenth of the peak, in whole pages.
-std::uint64_t most_reserved_pages(const StepGraph& graph) { return live_peak_bytes(graph) / (10 * kPageBytes) + 1; }
+// A tenth of the peak, rounded up to whole pages.
+std::uint64_t most_reserved_pages(const StepGraph& graph) {
+  return (live_peak_bytes(graph) + 10 * kPageBytes - 1) / (10 * kPageBytes);
+}
 
 // The large region, in units of 64 bytes from its base.
 class LargeRegion {
@@ -71,9 +74,9 @@ class LayingOut {
       for (const TensorIndex t : lifetimes.dead_before[k]) leave(t);
       enter(lifetimes.born_at[k], k + 1);
     }
-    layout_.reserved_bytes = pages_.most_touched() * kPageBytes;
+    layout_.reserved_bytes = pages_.pages() * kPageBytes;
     for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
-      if (!layout_.batched[t] && placed_[t]) layout_.addresses[t] += pages_.pages() * kPageBytes;
+      if (!layout_.batched[t] && placed_[t]) layout_.addresses[t] += layout_.reserved_bytes;
     }
     return std::move(layout_);
   }
@@ -89,21 +92,21 @@ class LayingOut {
   std::uint64_t alignment(TensorIndex t) const { return whole_pages(t) ? kUnitsPerPage : 1; }
 
   // Tensors that are born together; their future begins at boundary `future`.
-  void enter(std::vector<TensorIndex> born, std::uint64_t future) {
-    std::erase_if(born, [&](TensorIndex t) { return stays_where_it_will_be(t); });
-    if (options_.batching) {
-      std::vector<TensorIndex> micro;
-      std::copy_if(born.begin(), born.end(), std::back_inserter(micro), [&](TensorIndex t) { return micro_[t]; });
-      batch(std::move(micro));
-      std::erase_if(born, [&](TensorIndex t) { return layout_.batched[t]; });
+  void enter(const std::vector<TensorIndex>& born, std::uint64_t future) {
+    std::vector<TensorIndex> micro, neighbours;
+    for (const TensorIndex t : born) {
+      if (!stays_where_it_will_be(t) && micro_[t]) micro.push_back(t);
     }
-    std::erase_if(born, [&](TensorIndex t) { return (micro_[t] || !options_.adjoining) && lies_alone(t); });
-    adjoin(born, future);
-  }
-
-  bool lies_alone(TensorIndex t) {
-    put(t, large_.place(units(t), alignment(t)));
-    return true;
+    if (options_.batching) batch(std::move(micro));
+    for (const TensorIndex t : born) {
+      if (placed_[t]) continue;
+      if (options_.adjoining && !micro_[t]) {
+        neighbours.push_back(t);
+      } else {
+        put(t, large_.place(units(t), alignment(t)));
+      }
+    }
+    adjoin(neighbours, future);
   }
 
   // At the address of the tensor that it becomes, where that is free.

@@ -29,8 +29,9 @@ struct LayoutOptions {
 struct Layout {
   std::vector<std::uint64_t> addresses;  // by tensor, as in Plan::addresses
   std::vector<bool> batched;             // by tensor: it lies in the reserved region
-  // Most pages of the reserved region that hold a living tensor at once, in bytes. The paper reserves about 10 % of the
-  // peak, half of a limit of 20 %: the region's addresses end there, but only touched pages take memory.
+  // Bytes of the reserved region: the most of its pages that hold a living tensor at once, because a page is begun only
+  // when the others have no room. The paper reserves about 10 % of the peak, half of a limit of 20 %: here that is the
+  // most that it may grow to, and only pages that are touched take memory.
   std::uint64_t reserved_bytes = 0;
 
   bool operator==(const Layout&) const = default;
@@ -42,9 +43,9 @@ std::vector<bool> micro_tensors(const StepGraph& graph);
 // Kernel by kernel, what died before it is free; tensors alive at the step's start come first, by the same rules.
 //
 // Reuse distance: kernels from birth to the next use, of what lives on maybe in the next step; reuse count: kernels of
-// this step that use it after its birth. A kernel's tensors take the smallest free range that holds all of them, and
-// where that would make the arena longer, block by block or one by one shorter ranges. Micro tensors that find the
-// reserved region full lie among the others. A tensor that becomes another of the next step has its address where that
+// this step that use it after its birth. A kernel's tensors take the smallest free range that holds all of them; where
+// that would make the arena longer, each block takes the smallest that holds it. Micro tensors that find the reserved
+// region full lie among the others. A tensor that becomes another of the next step has its address where that
 // is free, else one of its own. Deterministic; O(tensors log).
 Layout lay_out(const StepGraph& graph, const LayoutOptions& options = {});
 

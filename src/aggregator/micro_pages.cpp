@@ -54,7 +54,6 @@ void MicroPages::release(std::uint64_t address, std::uint64_t bytes) {
   const auto page = static_cast<std::uint32_t>(address / kPageBytes);
   forget(page);
   pages_[page].free |= run_at(static_cast<std::uint32_t>(address % kPageBytes / kSlotBytes), slots_of(bytes));
-  if (pages_[page].free == kAllFree) --touched_;
   index(page);
 }
 
@@ -71,10 +70,7 @@ std::optional<std::uint32_t> MicroPages::page_for(std::uint32_t slots, std::uint
 
 void MicroPages::occupy(std::uint32_t page, std::uint64_t run, std::uint64_t accesses) {
   forget(page);
-  if (pages_[page].free == kAllFree) {
-    pages_[page].accesses = accesses;
-    most_touched_ = std::max(most_touched_, ++touched_);
-  }
+  if (pages_[page].free == kAllFree) pages_[page].accesses = accesses;
   pages_[page].free &= ~run;
   index(page);
 }

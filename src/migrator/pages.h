@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-namespace deeptm {
+#include "base/bytes.h"
 
-inline constexpr std::uint64_t kPageBytes = 4096;
+namespace deeptm {
 
 // Whether the pages of `bytes` (above 0) at `address` and those from `above` on, which is not below, leave no page out.
 inline bool pages_adjoin(std::uint64_t address, std::uint64_t bytes, std::uint64_t above) {
