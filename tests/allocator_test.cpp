@@ -39,6 +39,29 @@ TEST(RangeHeap, AlignmentSplitsOffBothEnds) {
   EXPECT_EQ(heap.used_pages(), 0u);
 }
 
+TEST(RangeHeap, TakesAGivenRangeWhereItIsFree) {
+  RangeHeap heap(10, 90);
+  EXPECT_FALSE(heap.take(9, 5));  // below the first page, past the last
+  EXPECT_FALSE(heap.take(96, 5));
+  EXPECT_TRUE(heap.take(40, 20));
+  EXPECT_EQ(heap.used_pages(), 20u);
+  EXPECT_EQ(heap.free_ranges(), 2u);  // [10, 40) and [60, 100)
+  EXPECT_FALSE(heap.take(40, 1));     // taken, and reaching into what is taken from either side
+  EXPECT_FALSE(heap.take(35, 6));
+  EXPECT_FALSE(heap.take(59, 2));
+  EXPECT_TRUE(heap.take(35, 5));  // up to it, from it on, the first page, the last
+  EXPECT_TRUE(heap.take(60, 5));
+  EXPECT_TRUE(heap.take(10, 1));
+  EXPECT_TRUE(heap.take(99, 1));
+  EXPECT_EQ(heap.used_pages(), 32u);
+  EXPECT_EQ(heap.allocate(24), 11u);  // best fit knows what was taken: [11, 35), then [65, 99)
+  EXPECT_EQ(heap.allocate(34), 65u);
+  EXPECT_EQ(heap.free_ranges(), 0u);
+  EXPECT_FALSE(heap.take(50, 1));
+  heap.release(10, 90);
+  EXPECT_TRUE(heap.take(10, 90));
+}
+
 // Against the plainest model: no two live ranges overlap, and everything merges back into one.
 TEST(RangeHeap, RandomUseNeverOverlaps) {
   const unsigned seed = std::random_device{}();
@@ -50,7 +73,8 @@ TEST(RangeHeap, RandomUseNeverOverlaps) {
   for (int i = 0; i < 20000; ++i) {
     if (random() % 2 == 0) {
       const std::uint64_t pages = 1 + random() % 200, alignment = 1u << random() % 5;
-      const auto at = heap.allocate(pages, alignment);
+      std::optional<std::uint64_t> at = random() % kPages / alignment * alignment;
+      if (random() % 2 != 0 || !heap.take(*at, pages)) at = heap.allocate(pages, alignment);
       if (!at) continue;
       ASSERT_EQ(*at % alignment, 0u);
       ASSERT_LE(*at + pages, kPages);

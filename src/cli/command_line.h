@@ -24,6 +24,7 @@ Subcommand add_train(CLI::App& app);
 Subcommand add_record(CLI::App& app);
 Subcommand add_show(CLI::App& app);
 Subcommand add_synthesize(CLI::App& app);
+Subcommand add_aggregate(CLI::App& app);
 Subcommand add_doctor(CLI::App& app);
 Subcommand add_plan(CLI::App& app);
 Subcommand add_verify(CLI::App& app);

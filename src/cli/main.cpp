@@ -88,16 +88,17 @@ int main(std::vector<std::string> arguments) {
   CLI::App app("Trains neural networks in less fast memory than they need, at almost full speed.", "deeptm");
   app.set_version_flag("--version", std::string("deeptm ") + DEEPTM_VERSION);
   app.require_subcommand(1);
-  const std::vector<Subcommand> subcommands = {add_run(app, command), add_train(app),      add_record(app),
-                                               add_show(app),         add_synthesize(app), add_plan(app),
-                                               add_verify(app),       add_simulate(app),   add_compare(app),
-                                               add_reproduce(app),    add_calibrate(app),  add_doctor(app)};
+  const std::vector<Subcommand> subcommands = {
+      add_run(app, command), add_train(app),     add_record(app), add_show(app),     add_synthesize(app),
+      add_aggregate(app),    add_plan(app),      add_verify(app), add_simulate(app), add_compare(app),
+      add_reproduce(app),    add_calibrate(app), add_doctor(app)};
   app.footer(
       "Examples:\n"
       "  deeptm run --fast 4GiB -- python train.py          your own script in 4 GiB\n"
       "  deeptm train mobilenet --image 96 --fast 20% --check   a built-in model, proven bit-identical\n"
       "  deeptm record mobilenet --image 96 -o graphs       its step graph as a file\n"
       "  deeptm show graphs/mobilenet.graph.json.zst        what is in that file\n"
+      "  deeptm aggregate graphs/mobilenet.graph.json.zst --picture map.svg   its tensors in the arena\n"
       "  deeptm plan graphs/mobilenet.graph.json.zst -o plan.json   where its tensors live, when they move\n"
       "  deeptm verify graphs/mobilenet.graph.json.zst plan.json    whether that is right\n"
       "  deeptm simulate graphs/mobilenet.graph.json.zst plan.json  how long a step takes\n"

@@ -39,6 +39,12 @@ std::vector<Asked> questions_for(Figure& figure, const FittedTestbed& on, std::u
       row.note = "not computed: takes minutes, and nothing was published";
       continue;
     }
+    // It solves AutoTM's program once more.
+    if (on.fitted.mode == CopyMode::kAsync && row.series == "deeptm-no-drl" &&
+        takes_minutes(published::kAutoTmAsync, row.what)) {
+      row.note = "not computed: takes minutes";
+      continue;
+    }
     asked.push_back({{on.fitted, row.what, batch, row.series, kPaperShare}, r, false});
     if (row.published && !long_search) asked.push_back({{on.base, row.what, batch, row.series, kPaperShare}, r, true});
   }

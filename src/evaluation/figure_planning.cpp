@@ -26,7 +26,7 @@ Result<Effort> measure_planning(const Evaluation& evaluation, const Question& qu
       run_process({"/proc/self/exe", "plan", (options.graphs / (question.model + ".graph.json.zst")).string(),
                    "--batch", fmt::format("{}", question.batch), "--machine", machine_file.string(), "--mode",
                    std::string(to_string(question.on.mode)), "--fast", fmt::format("{}%", 100 * question.fast_share),
-                   "--policy", question.policy, "--output", (options.cache / "measured-plan.json").string()});
+                   "--policy", question.policy, "--output", (options.cache / "measured-plan.json").string(), "--json"});
   if (!done) return tl::unexpected(done.error());
   if (done->exit_code != 0) return fail(fmt::format("planning failed (exit code {})", done->exit_code));
   const auto told = nlohmann::json::parse(done->text, nullptr, false);

@@ -213,7 +213,7 @@ class FitStage {
 }  // namespace
 
 bool takes_minutes(std::string_view policy, std::string_view model) {
-  return policy == published::kAutoTmAsync && (model == "inception_v4" || model == "resnet152");
+  return policy == published::kAutoTmAsync && (model == "mobilenet" || model == "inception_v4" || model == "resnet152");
 }
 
 Result<FittedTestbed> fit_paper_machine(Evaluation& evaluation, CopyMode mode) {

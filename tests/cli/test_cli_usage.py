@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-COMMANDS = ("run", "train", "record", "show", "synthesize", "plan", "verify", "simulate", "compare", "calibrate", "doctor")
+COMMANDS = ("run", "train", "record", "show", "synthesize", "aggregate", "plan", "verify", "simulate", "compare", "calibrate", "doctor")
 
 
 def only_line(process):
@@ -73,6 +73,11 @@ def test_no_command_shows_help_and_fails(deeptm):
         (["synthesize", "chain", "--tensors", "100", "--bytes", "1", "-o", "x.json"], "--bytes must be from 128 B"),
         (["synthesize", "chain", "--tensors", "100", "--batch", "0", "-o", "x.json"], "--batch must be from 1"),
         (["synthesize", "chain", "--tensors", "100", "-o", "/no/such/folder/x.json"], "does not exist"),
+        (["aggregate"], "required"),
+        (["aggregate", "/no/such/file.graph.json.zst"], "/no/such/file.graph.json.zst"),
+        (["aggregate", "x.json", "--without", "sorting"], "--without: sorting not in {batching,adjoining}"),
+        (["aggregate", "/no/such/graph", "--picture", "/no/such/folder/x.svg"], "--picture /no/such/folder/x.svg: the directory"),
+        (["aggregate", "/no/such/graph", "--picture", "/"], "is a directory"),
         (["calibrate"], "required"),
         (["calibrate", "-o", "/no/such/folder/x.json"], "does not exist"),
         (["calibrate", "--slow", "tape", "-o", "x.json"], "'tape' is not a slow tier"),
