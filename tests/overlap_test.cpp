@@ -17,6 +17,8 @@ using testing::seconds;
 using testing::TinySetting;
 using testing::TinyStep;
 
+constexpr std::uint64_t kRoom = std::uint64_t{1} << 40;
+
 // A is written by 0 and read by 2, leaves before 4 and is back for 5.
 TinyStep leaves_and_returns() {
   return TinyStep({1, 1, 1, 1, 1, 1}).tensor(100, 0, 5).writes(0, 0).reads(2, 0).reads(5, 0);
@@ -31,7 +33,7 @@ Plan plan_of_return(const Problem& problem) {
 TEST(Overlap, WindowIsOneKernel) {
   const TinySetting s{leaves_and_returns().graph()};
   Plan plan = plan_of_return(s.problem(100));
-  overlap_moves(plan, s.graph, 1);
+  overlap_moves(plan, s.graph, kRoom, 1);
   const std::vector<Move> moves = {{0, 0, 1, false, 3, 4, 0, 100}, {0, 1, 0, false, 4, 5, 0, 100}};
   EXPECT_EQ(plan.moves, moves);
   EXPECT_EQ(plan.mode, CopyMode::kAsync);
@@ -41,13 +43,13 @@ TEST(Overlap, WindowIsOneKernel) {
 TEST(Overlap, LongWindowBeginsBesideTheLastReaderAndBehindTheLastWriter) {
   const TinySetting s{leaves_and_returns().graph()};
   Plan plan = plan_of_return(s.problem(100));
-  overlap_moves(plan, s.graph, 256);
+  overlap_moves(plan, s.graph, kRoom, 256);
   EXPECT_EQ(plan.moves[0].start, 2u);
   EXPECT_EQ(plan.moves[1].start, 4u);  // not before it has left
   TinyStep written = TinyStep({1, 1, 1, 1, 1, 1}).tensor(100, 0, 5).writes(0, 0).writes(2, 0).reads(5, 0);
   const TinySetting w{written.graph()};
   Plan other = plan_of_return(w.problem(100));
-  overlap_moves(other, w.graph, 256);
+  overlap_moves(other, w.graph, kRoom, 256);
   EXPECT_EQ(other.moves[0].start, 3u);
   EXPECT_EQ(verify(w.graph, w.machine, other), std::nullopt);
 }
@@ -60,10 +62,24 @@ TEST(Overlap, ComesNoEarlierThanThereIsRoomAndDropsStay) {
   Plan plan = plan_for(s.problem(100), "by hand");
   plan.births = {{0, 1}, {100, 1}};
   plan.moves = {{0, 1, 0, false, 3, 3, 0, 100}, {0, 0, 1, true, 4, 4, 0, 100}};
-  overlap_moves(plan, s.graph, 256);
+  overlap_moves(plan, s.graph, kRoom, 256);
   EXPECT_EQ(plan.moves[0].start, 2u);
   EXPECT_EQ(plan.moves[1].start, 4u);
   EXPECT_EQ(verify(s.graph, s.machine, plan), std::nullopt);
+}
+
+TEST(Overlap, LeavesNoEarlierThanTheSecondTierHasRoom) {
+  // As in leaves_and_returns(); B (60) lives there until kernel 3.
+  TinyStep step({1, 1, 1, 1, 1, 1});
+  step.tensor(100, 0, 5).tensor(60, 0, 2).writes(0, 0).writes(0, 1).reads(2, 0).reads(5, 0);
+  const TinySetting s{step.graph()};
+  Plan early = plan_of_return(s.problem(100));
+  early.births.push_back({0, 1});
+  Plan late = early;
+  overlap_moves(early, s.graph, 160, 256);
+  EXPECT_EQ(early.moves[0].start, 2u);
+  overlap_moves(late, s.graph, 159, 256);
+  EXPECT_EQ(late.moves[0].start, 3u);
 }
 
 // While a kernel does not run a copy does, and no tensor is slower to reach than under the synchronous plan: a move in
@@ -72,7 +88,7 @@ TEST(Overlap, StaysRightAndIsNeverSlowerThanSynchronous) {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     testing::RandomGraph random(seed);
     TinySetting s{random.make(24, 20)};
-    s.machine.tiers[0].capacity_bytes = s.machine.tiers[1].capacity_bytes = std::uint64_t{1} << 40;
+    s.machine.tiers[0].capacity_bytes = s.machine.tiers[1].capacity_bytes = kRoom;
     if (seed % 2 == 0) s.machine.compute.threads = 4, s.machine.copy_cores = 1;
     s.costs = step_costs(s.graph, s.machine);
     for (const std::string_view name : {"lru", "belady", "deeptm-heat"}) {
@@ -84,7 +100,7 @@ TEST(Overlap, StaysRightAndIsNeverSlowerThanSynchronous) {
         for (const std::uint32_t window : {1, 4, 256}) {
           SCOPED_TRACE(std::string(name) + ", seed " + std::to_string(seed) + ", window " + std::to_string(window));
           Plan beside = plan;
-          overlap_moves(beside, s.graph, window);
+          overlap_moves(beside, s.graph, kRoom, window);
           EXPECT_LE(seconds(problem, beside), sync * (1 + 1e-12));
         }
       }

@@ -11,17 +11,21 @@ namespace deeptm::cli {
 
 void TrainingOptions::add_to(CLI::App& app) {
   const std::string group = "Policies that learn (Ctrl-C: the best plan so far)";
-  app.add_option("--episodes", dqn_.episodes, "steps of training")->group(group)->capture_default_str();
-  app.add_option("--seed", dqn_.seed, "of every random choice")->group(group)->capture_default_str();
-  app.add_option("--agent", agent_, "an agent's file: it decides, nothing is trained")->group(group);
-  app.add_option("--save-agent", save_agent_, "keep the agent in this file")->group(group);
-  app.add_option("--curve", curve_, "write the learning curve to this CSV file")->group(group);
+  const auto add = [&](const std::string& name, auto& value, const std::string& help) {
+    return options_.emplace_back(app.add_option(name, value, help)->group(group));
+  };
+  add("--episodes", dqn_.episodes, "steps of training")->capture_default_str();
+  add("--seed", dqn_.seed, "of every random choice")->capture_default_str();
+  add("--agent", agent_, "an agent's file: it decides, nothing is trained");
+  add("--save-agent", save_agent_, "keep the agent in this file");
+  add("--curve", curve_, "write the learning curve to this CSV file");
 }
 
 Result<void> TrainingOptions::prepare(const Policy& policy) {
-  const bool asked = !agent_.empty() || !save_agent_.empty() || !curve_.empty();
-  if (asked && !policy.learns)
-    return fail(fmt::format("--policy {} does not learn: no --agent, --save-agent, --curve", policy.name));
+  for (const CLI::Option* option : options_) {
+    if (option->count() > 0 && !policy.learns)
+      return fail(fmt::format("--policy {} does not learn: no {}", policy.name, option->get_name()));
+  }
   if (!agent_.empty() && !(save_agent_.empty() && curve_.empty())) {
     return fail("--agent decides as it is: there is nothing to --save-agent or --curve");
   }

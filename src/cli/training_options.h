@@ -26,6 +26,7 @@ class TrainingOptions {
  private:
   std::string curve_csv() const;
 
+  std::vector<CLI::Option*> options_;
   std::string agent_, save_agent_, curve_;
   DqnOptions dqn_;
   std::optional<Agent> given_, trained_;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint32_t kMostBatch = 256;  // sums over a batch have one order too, as kMostUnits
 constexpr std::uint32_t kMostReplay = 1'000'000;
+constexpr std::uint32_t kMostEpisodes = 1'000'000;
 
 // Where each use of chance starts: none shifts when another one draws more.
 enum class Stream : std::uint64_t { kWeights, kReplay, kExploring };
@@ -28,7 +29,8 @@ Result<void> check(const DqnOptions& options) {
   for (const Whole& option :
        {Whole{"inputs", options.inputs, 1, kMostUnits}, Whole{"actions", options.actions, 1, kMostUnits},
         Whole{"hidden", options.hidden, 1, kMostUnits}, Whole{"replay", options.replay, 1, kMostReplay},
-        Whole{"batch", options.batch, 1, kMostBatch}}) {
+        Whole{"batch", options.batch, 1, kMostBatch},
+        Whole{"episodes", options.episodes, 1, kMostEpisodes}}) {
     if (option.value < option.least || option.value > option.most)
       return fail(
           fmt::format("{}: must be from {} to {}, not {}", option.name, option.least, option.most, option.value));

@@ -12,6 +12,7 @@ namespace deeptm {
 namespace {
 
 constexpr std::uint32_t kLongWindow = 256;
+constexpr int kMostRounds = 16;  // they may go round in a circle
 
 // The micro tensors that stay in fast memory. What one becomes in the next step must stay there, too.
 std::vector<bool> pinned_tensors(const StepGraph& graph, const TensorUses& uses, const Layout& layout) {
@@ -74,9 +75,15 @@ Plan DeepTm::step(std::string_view policy, Chooser& chooser) {
   settled_ = run_->end() == start_;
   start_ = run_->end();
   if (problem_.mode == CopyMode::kAsync && problem_.machine.copies_overlap_kernels) {
-    overlap_moves(plan, problem_.graph, options_.window_kernels);
+    overlap_moves(plan, problem_.graph, problem_.machine.tiers[1].capacity_bytes, options_.window_kernels);
   }
   return finish(std::move(plan));
+}
+
+void DeepTm::settle(std::string_view policy, Chooser& chooser, const std::function<bool(Plan&&)>& seen) {
+  for (int round = 0; round < kMostRounds; ++round) {
+    if (!seen(step(policy, chooser)) || settled_) return;
+  }
 }
 
 Plan DeepTm::finish(Plan plan) const {

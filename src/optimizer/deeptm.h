@@ -5,6 +5,7 @@
 // docs/deeptm.md says how the paper is read where its print is loose.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -31,8 +32,9 @@ class DeepTm {
 
   // A step as the chooser has it, which ends as it began; steps() goes on where the last one would have ended.
   Plan step(std::string_view policy, Chooser& chooser);
-  // Whether the last step ended by itself as it began, so that the next would be the same if the chooser is.
-  bool settled() const { return settled_; }
+  // Step after step, until one ends by itself as it began: the next would be the same. Each is seen, which answers
+  // whether to go on.
+  void settle(std::string_view policy, Chooser& chooser, const std::function<bool(Plan&&)>& seen);
   // Algorithm 1 ended without success in so many kernels.
   std::uint32_t given_up() const { return heat_->given_up(); }
 

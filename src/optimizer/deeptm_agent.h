@@ -49,6 +49,7 @@ class AgentChooser : public Chooser {
   void finish(double episode_reward);
 
   bool ends_on_overflow = false;  // the paper's early end: what follows goes to slow memory and is not learned from
+  bool ended_early() const { return ended_; }
   double step_rewards() const { return step_rewards_; }
   std::uint64_t decisions() const { return decisions_; }
   double mean_loss() const { return losses_ == 0 ? 0.0 : loss_ / static_cast<double>(losses_); }

@@ -8,17 +8,16 @@
 #include "optimizer/deeptm_rules.h"
 
 namespace deeptm {
-namespace {
 
-constexpr int kMostRounds = 16;
-
-}  // namespace
 
 Result<Plan> plan_deeptm_heat(const Problem& problem, const PolicyOptions& options) {
   DeepTm deeptm(problem, DeepTmOptions(options));
   HotIsFast rule;
   Plan plan;
-  for (int round = 0; round < kMostRounds && !deeptm.settled(); ++round) plan = deeptm.step("deeptm-heat", rule);
+  deeptm.settle("deeptm-heat", rule, [&](Plan&& step) {
+    plan = std::move(step);
+    return true;
+  });
   plan.options = fmt::format("weights-given-up={}", deeptm.given_up());
   return plan;
 }

@@ -13,7 +13,6 @@
 namespace deeptm {
 namespace {
 
-constexpr int kMostRounds = 16;
 // Gradient steps of an episode, or a decision each where there are fewer: what they take must not grow with the step.
 constexpr std::uint32_t kGradientStepsOfEpisode = 1000;
 
@@ -41,6 +40,8 @@ class Search {
       settle_agent(deeptm_, best_);
     } else if (auto trained = train(); !trained) {
       return tl::unexpected(trained.error());
+    } else {
+      settle_agent(deeptm_, best_);  // without exploring
     }
     const std::string found =
         fmt::format("episodes={} decisions={} weights-given-up={}", episodes_, decisions_, deeptm_.given_up());
@@ -64,13 +65,15 @@ class Search {
     return seconds;
   }
 
-  // Step after step until they are the same.
   void settle(DeepTm& deeptm, Chooser& chooser, std::string_view by, Best& best) const {
-    for (int round = 0; round < kMostRounds; ++round) {
-      consider(deeptm, deeptm.step(name_, chooser), by, best);
-      if (deeptm.settled()) return;
-    }
+    if (best.seconds < HUGE_VAL && stopped()) return;
+    deeptm.settle(name_, chooser, [&](Plan&& plan) {
+      consider(deeptm, std::move(plan), by, best);
+      return !stopped();
+    });
   }
+
+  bool stopped() const { return training_.stop && training_.stop(); }
 
   void settle_rules(DeepTm& deeptm, Best& best) const {
     HotIsFast hot;
@@ -90,7 +93,7 @@ class Search {
   // learn to leave memory unused, from a reward for the most that it used at any time.)
   void weigh_price() {
     double most = rewards_.of(rewards_.worth(best_.seconds, problem_.fast_bytes));
-    for (std::uint64_t percent = 90; percent >= 10; percent -= 10) {
+    for (std::uint64_t percent = 90; percent >= 10 && !stopped(); percent -= 10) {
       Problem smaller = problem_;
       smaller.fast_bytes = problem_.fast_bytes / 100 * percent;
       DeepTm deeptm(smaller, DeepTmOptions(options_));
@@ -111,7 +114,7 @@ class Search {
     if (options.learn_every == 0) options.learn_every = learning_interval();
     auto learner = Dqn::create(options);
     if (!learner) return tl::unexpected(learner.error());
-    for (std::uint32_t e = 0; e < options.episodes && !(training_.stop && training_.stop()); ++e) {
+    for (std::uint32_t e = 0; e < options.episodes && !stopped(); ++e) {
       episode(*learner, e);
       ++episodes_;
     }
@@ -139,8 +142,9 @@ class Search {
     Plan plan = deeptm_.step(name_, chooser);
     const std::uint64_t fast_bytes = plan.fast_bytes;
     const double seconds = consider(deeptm_, std::move(plan), fmt::format("episode-{}", number), best_);
-    const double reward = rewards_.of(rewards_.worth(seconds, fast_bytes));
-    chooser.finish(reward);
+    const double earned = rewards_.of(rewards_.worth(seconds, fast_bytes));
+    chooser.finish(earned);
+    const double reward = chooser.ended_early() ? -EpisodeRewards::kFixed : earned;
     decisions_ = chooser.decisions();
     const double ideal = problem_.costs.all_fast_seconds();
     if (training_.episode) {

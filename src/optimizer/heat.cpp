@@ -13,27 +13,15 @@ namespace {
 
 constexpr double kChange = 0.02, kLeastWeight = 0.01, kMostWeight = 100.0;
 
-std::array<double, 4> signs(bool lifetime_cools) { return {1, -1, -1, lifetime_cools ? -1.0 : 1.0}; }
-
 double hot_bytes(const LivingTensors& living, const HeatWeights& weights, bool lifetime_cools) {
-  const auto sign = signs(lifetime_cools);
   double bytes = 0.0;
   for (std::size_t i = 0; i < living.bytes.size(); ++i) {
-    double heat = 0.0;
-    for (std::size_t c = 0; c < 4; ++c) heat += sign[c] * weights[c] * living.characteristics[c][i];
-    if (heat >= 0.0) bytes += living.bytes[i];
+    if (heat_of(weights, living.of(i), lifetime_cools) >= 0.0) bytes += living.bytes[i];
   }
   return bytes;
 }
 
 }  // namespace
-
-double heat_of(const HeatWeights& weights, const std::array<double, 4>& characteristics, bool lifetime_cools) {
-  const auto sign = signs(lifetime_cools);
-  double heat = 0.0;
-  for (std::size_t c = 0; c < 4; ++c) heat += sign[c] * weights[c] * characteristics[c];
-  return heat;
-}
 
 bool adapt_weights(const LivingTensors& living, double fast_bytes, bool lifetime_cools, HeatWeights& weights) {
   const double alive = std::accumulate(living.bytes.begin(), living.bytes.end(), 0.0);
@@ -110,10 +98,7 @@ void HeatTrace::measure(const std::vector<TensorIndex>& living, const Upcoming& 
 double HeatTrace::threshold(const HeatWeights& weights, double fast_bytes) const {
   std::vector<std::pair<double, double>> tensors;  // heat, bytes
   for (std::size_t i = 0; i < living_.bytes.size(); ++i) {
-    const auto& columns = living_.characteristics;
-    const double heat =
-        heat_of(weights, {columns[0][i], columns[1][i], columns[2][i], columns[3][i]}, options_.lifetime_cools);
-    tensors.emplace_back(heat, living_.bytes[i]);
+    tensors.emplace_back(heat_of(weights, living_.of(i), options_.lifetime_cools), living_.bytes[i]);
   }
   std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   // Equals stay together: either all of them fit, or what is next above them is the last that does. Not just the next

@@ -23,6 +23,10 @@ using HeatWeights = std::array<double, 4>;  // by characteristic
 struct LivingTensors {
   std::array<std::vector<double>, 4> characteristics;
   std::vector<double> bytes;
+
+  std::array<double, 4> of(std::size_t i) const {
+    return {characteristics[0][i], characteristics[1][i], characteristics[2][i], characteristics[3][i]};
+  }
 };
 
 struct HeatOptions {
@@ -35,7 +39,11 @@ struct HeatOptions {
   bool lifetime_cools = false;
 };
 
-double heat_of(const HeatWeights& weights, const std::array<double, 4>& characteristics, bool lifetime_cools);
+inline double heat_of(const HeatWeights& weights, const std::array<double, 4>& of, bool lifetime_cools) {
+  const double lifetime = weights[kLifetime] * of[kLifetime];
+  return weights[kFrequency] * of[kFrequency] - weights[kRecency] * of[kRecency] - weights[kSize] * of[kSize] +
+         (lifetime_cools ? -lifetime : lifetime);
+}
 
 // Algorithm 1 for one kernel: while the hot bytes are at or outside 0.9 and 1.1 of `fast_bytes`, the weight of size
 // (where at least 2.5 times as much lives) or else of recency grows or shrinks by 2 %. As printed it need not end: it

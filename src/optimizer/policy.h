@@ -38,7 +38,7 @@ struct Training {
   DqnOptions dqn;                // learn_every 0: as the step is long
   const Agent* agent = nullptr;  // decides as it is, instead of being trained
   std::function<void(const Episode&)> episode;
-  std::function<bool()> stop;  // asked before each episode: whether the best plan so far is enough
+  std::function<bool()> stop;  // asked before each step: whether the best plan so far is enough
   std::function<void(Agent&&)> trained;
 };
 
