@@ -48,6 +48,21 @@ TEST(FirstTouch, VariableThatItsUpdateMovesOutIsSlowFromTheStart) {
   EXPECT_EQ(seconds(s.problem(150), plan_first_touch), 8.0);
 }
 
+TEST(FirstTouch, VariableThatFindsNoRoomAtTheStartIsMadeSlow) {
+  // X takes the limit in kernel 0; W finds no room, and so W2, which would, must be slow: 1 + 4 s, 4 s.
+  TinyStep step({1, 1});
+  step.weights(100).weights(100).tensor(100, 1, 1).reads(0, 0).reads(0, 1).writes(1, 2);
+  for (TensorIndex t : {0, 1}) {
+    step.graph().tensors[t].alive_at_end = false;
+    step.graph().tensors[t].last_kernel = 0;
+  }
+  step.graph().tensors[2].alive_at_end = true;
+  step.graph().tensors[2].becomes = 1;
+  const TinySetting s{step.graph()};
+  EXPECT_EQ(seconds(s.problem(200), plan_first_touch), 3.0);
+  EXPECT_EQ(seconds(s.problem(100), plan_first_touch), 9.0);
+}
+
 TEST(AllSlow, EveryPassIsSlow) {
   // 8 s of writes, 4 s and 4 s of reads.
   const TinySetting s{testing::two_tensors().graph()};

@@ -30,8 +30,8 @@ Result<Plan> plan_first_touch(const Problem& problem) {
   const StepGraph& graph = problem.graph;
   Plan plan = plan_for(problem, "first-touch");
   const Lifetimes lifetimes(graph);
-  // A variable whose update makes a new buffer is at the next step's start where the new buffer was born. One that
-  // finds no room then is slow from the start: what is fast at the start and settles there can only become less.
+  // A variable whose update makes a new buffer is at the next step's start where the new buffer was born. Where one of
+  // the two finds no room both are slow from the start: what is fast and settles there can only become less.
   std::vector<bool> settled_slow(graph.tensors.size());
   for (bool settled = false; !settled;) {
     settled = true;
@@ -47,8 +47,11 @@ Result<Plan> plan_first_touch(const Problem& problem) {
       const bool fits = tensor.foreign || (may && used + tensor.bytes <= problem.fast_bytes);
       plan.births.push_back(fits ? fast(tensor) : slow(tensor));
       if (fits && !tensor.foreign) used += tensor.bytes;
-      if (fits || !tensor.becomes || settled_slow[*tensor.becomes]) continue;
-      settled_slow[*tensor.becomes] = true;
+    }
+    for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
+      const auto next = graph.tensors[t].becomes;
+      if (!next || settled_slow[*next] || plan.births[t].fast_bytes == plan.births[*next].fast_bytes) continue;
+      settled_slow[*next] = true;
       settled = false;
     }
   }
