@@ -37,8 +37,8 @@ Result<Plan> plan_of(const EmulationOptions& options, const Setting& setting, co
 }  // namespace
 
 void EmulationOptions::add_to(CLI::App& app) {
-  auto* emulate = app.add_option("--emulate", machine,
-                                 "make this run as slow as a plan is on a modelled machine; it stays in ordinary memory");
+  auto* emulate = app.add_option(
+      "--emulate", machine, "make this run as slow as a plan is on a modelled machine; it stays in ordinary memory");
   auto* file = app.add_option("--graph", graph, "the step graph of this very model (deeptm record)")->needs(emulate);
   auto* planned = app.add_option("--plan", plan, "the plan to emulate (deeptm plan)")->needs(emulate);
   auto* made = app.add_option("--policy", policy, "or the policy that makes one with --fast")->needs(emulate);

@@ -58,11 +58,12 @@ std::vector<std::string> emulation_lines(const EmulatedRun& run) {
                               settings.machine, settings.policy, format_bytes(settings.fast_bytes), settings.scale));
   std::string step = "emulated step:";
   if (run.step_seconds) step += fmt::format(" {};", format_seconds(*run.step_seconds));
-  if (run.step_seconds_all_fast) step += fmt::format(" everything fast {};", format_seconds(*run.step_seconds_all_fast));
+  if (run.step_seconds_all_fast)
+    step += fmt::format(" everything fast {};", format_seconds(*run.step_seconds_all_fast));
   lines.push_back(fmt::format("{} the simulator's, scaled, {}", step, format_seconds(predicted_seconds(settings))));
   if (const auto measured = performance(run)) {
-    lines.push_back(fmt::format("performance: {:.3f} emulated, {:.3f} simulated", *measured,
-                                settings.simulated_performance()));
+    lines.push_back(
+        fmt::format("performance: {:.3f} emulated, {:.3f} simulated", *measured, settings.simulated_performance()));
   } else {
     lines.push_back(fmt::format("performance: {:.3f} simulated; emulated, compare with a run without --emulate",
                                 settings.simulated_performance()));

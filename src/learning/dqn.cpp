@@ -29,8 +29,7 @@ Result<void> check(const DqnOptions& options) {
   for (const Whole& option :
        {Whole{"inputs", options.inputs, 1, kMostUnits}, Whole{"actions", options.actions, 1, kMostUnits},
         Whole{"hidden", options.hidden, 1, kMostUnits}, Whole{"replay", options.replay, 1, kMostReplay},
-        Whole{"batch", options.batch, 1, kMostBatch},
-        Whole{"episodes", options.episodes, 1, kMostEpisodes}}) {
+        Whole{"batch", options.batch, 1, kMostBatch}, Whole{"episodes", options.episodes, 1, kMostEpisodes}}) {
     if (option.value < option.least || option.value > option.most)
       return fail(
           fmt::format("{}: must be from {} to {}, not {}", option.name, option.least, option.most, option.value));

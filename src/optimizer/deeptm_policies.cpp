@@ -9,7 +9,6 @@
 
 namespace deeptm {
 
-
 Result<Plan> plan_deeptm_heat(const Problem& problem, const PolicyOptions& options) {
   DeepTm deeptm(problem, DeepTmOptions(options));
   HotIsFast rule;
