@@ -95,7 +95,7 @@ TEST(Algorithm1, RecencyShrinksWhileTooLittleIsHot) {
   EXPECT_DOUBLE_EQ(weights[kRecency], 0.98 * 0.98 * 0.98);
 }
 
-TEST(Algorithm1, EndsAtItsBound) {
+TEST(Algorithm1, EndsAfterTheMostChanges) {
   // Nothing cools it: 200 changes of 2 % up, 1.02^200 = 52.5 < 100.
   const LivingTensors living{{{{1, 1}, {0, 0}, {0, 0}, {0, 0}}}, {100, 100}};
   HeatWeights weights = {1, 1, 1, 1};
@@ -105,6 +105,19 @@ TEST(Algorithm1, EndsAtItsBound) {
   weights = {1, 0, 0, 0};
   EXPECT_FALSE(adapt_weights(living, 100, false, weights));
   EXPECT_EQ(weights, (HeatWeights{1, 0, 0, 0}));
+}
+
+TEST(Algorithm1, EndsAtTheBoundsOfWeights) {
+  // 2 % up from 50: 35 times is 99.994, the next would be above 100. Nothing cools: both stay hot.
+  const LivingTensors hot{{{{1, 1}, {0, 0}, {0, 0}, {0, 0}}}, {100, 100}};
+  HeatWeights weights = {1, 50, 1, 1};
+  EXPECT_FALSE(adapt_weights(hot, 100, false, weights));
+  EXPECT_NEAR(weights[kRecency], 50 * std::pow(1.02, 35), 1e-9);
+  // 2 % down from 0.02: 34 times is 0.01006, the next would be below 0.01. Nothing is hot, whatever the weight.
+  const LivingTensors cold{{{{0, 0}, {1, 1}, {0, 0}, {0, 0}}}, {100, 100}};
+  weights = {1, 0.02, 1, 1};
+  EXPECT_FALSE(adapt_weights(cold, 100, false, weights));
+  EXPECT_NEAR(weights[kRecency], 0.02 * std::pow(0.98, 34), 1e-9);
 }
 
 TEST(Algorithm1, WeightsCarryOverToTheNextKernel) {

@@ -101,10 +101,35 @@ TEST(PlacementRun, OverflowsWhereTheKernelHoldsEverything) {
   EXPECT_EQ(script.rewards, (std::vector<double>{0.5, 0.0, 0.0, 1 - 7.0 / 5}));
 }
 
-TEST(PlacementRun, OnlyInputsEarnAsPrinted) {
+TEST(PlacementRun, StateHasTheShareOfTheSecondTierThatIsLeft) {
+  // B, for which there was no room at 0, has 100 of its 400 bytes when kernel 1 asks for A and B.
+  TinySetting s{testing::two_tensors().graph()};
+  s.machine.tiers[1].capacity_bytes = 400;
   Script script;
-  run(TinySetting{testing::two_tensors().graph()}, 100, script, {false, true});
-  EXPECT_EQ(script.rewards[0], 0.0);
+  run(s, 100, script, {false, false});
+  std::vector<float> left;
+  for (const PlacementState& state : script.states) left.push_back(state[3]);
+  EXPECT_EQ(script.asked, (std::vector<TensorIndex>{0, 1, 0, 1}));
+  EXPECT_EQ(left, (std::vector<float>{1.0F, 1.0F, 0.75F, 0.75F}));
+}
+
+TEST(PlacementRun, OnlyInputsEarnAsPrinted) {
+  // Kernel 1 reads A, and B and C are born; 200 of 300 bytes fit. As printed A is 100 / 100 of the inputs and B, fast,
+  // is an output; else both are 100 / 300 of what is touched. C is slow.
+  const TinySetting s{TinyStep({1, 1})
+                          .tensor(100, 0, 1)
+                          .tensor(100, 1, 1)
+                          .tensor(100, 1, 1)
+                          .writes(0, 0)
+                          .reads(1, 0)
+                          .writes(1, 1)
+                          .writes(1, 2)
+                          .graph()};
+  Script printed, read;
+  run(s, 200, printed, {false, true});
+  run(s, 200, read, {false, false});
+  EXPECT_EQ(printed.rewards, (std::vector<double>{1.0, 0.0, 0.0}));
+  EXPECT_EQ(read.rewards, (std::vector<double>{1.0 / 3, 1.0 / 3, 0.0}));
 }
 
 // As three tensors, but kernel 1 reads A, too, so that at 2 both are asked for. B is colder, and leaves unless only A
