@@ -15,7 +15,8 @@ void TrainingOptions::add_to(CLI::App& app) {
     return options_.emplace_back(app.add_option(name, value, help)->group(group));
   };
   add("--episodes", dqn_.episodes, "steps of training")->capture_default_str();
-  add("--seed", dqn_.seed, "of every random choice")->capture_default_str();
+  // Read as 64 bits, -1 would be the largest seed of all.
+  add("--seed", dqn_.seed, "of every random choice")->check(CLI::NonNegativeNumber)->capture_default_str();
   add("--agent", agent_, "an agent's file: it decides, nothing is trained");
   add("--save-agent", save_agent_, "keep the agent in this file");
   add("--curve", curve_, "write the learning curve to this CSV file");
@@ -25,9 +26,8 @@ Result<void> TrainingOptions::prepare(const Policy& policy) {
   for (const CLI::Option* option : options_) {
     if (option->count() > 0 && !policy.learns)
       return fail(fmt::format("--policy {} does not learn: no {}", policy.name, option->get_name()));
-  }
-  if (!agent_.empty() && !(save_agent_.empty() && curve_.empty())) {
-    return fail("--agent decides as it is: there is nothing to --save-agent or --curve");
+    if (option->count() > 0 && !agent_.empty() && option->get_name() != "--agent")
+      return fail(fmt::format("--agent decides as it is, nothing is trained: no {}", option->get_name()));
   }
   if (auto checked = check(dqn_); !checked) return fail("--" + checked.error().message);
   for (const std::string& file : {save_agent_, curve_}) {
