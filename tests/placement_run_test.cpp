@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "optimizer/deeptm_agent.h"
@@ -159,6 +160,26 @@ TEST(PlacementRun, RewardOfWhatIsAllocatedAndNeverTouchedIsANumber) {
   run(s, 100, script);
   for (const double reward : script.rewards) EXPECT_TRUE(std::isfinite(reward));
   EXPECT_EQ(script.rewards, (std::vector<double>{0.5, 0.0}));
+}
+
+TEST(AgentChooser, AfterTheEarlyEndNothingIsDecidedAndNothingIsEarned) {
+  QNetwork fast({kPlacementInputs, 1, kPlacementActions}, 1);
+  std::fill(fast.parameters().begin(), fast.parameters().end(), 0.0F);  // of equal values the first
+  AgentChooser goes_on(fast), ends(fast);
+  ends.ends_on_overflow = true;
+  for (AgentChooser* chooser : {&goes_on, &ends}) {
+    EXPECT_EQ(chooser->choose(0, {}), Place::kFast);
+    chooser->rewarded(0.5);
+    chooser->overflowed();
+    EXPECT_EQ(chooser->choose(1, {}), chooser == &ends ? Place::kSlow : Place::kFast);
+    chooser->rewarded(0.25);
+  }
+  EXPECT_FALSE(goes_on.ended_early());
+  EXPECT_EQ(goes_on.decisions(), 2u);
+  EXPECT_EQ(goes_on.step_rewards(), 0.75);
+  EXPECT_TRUE(ends.ended_early());
+  EXPECT_EQ(ends.decisions(), 1u);
+  EXPECT_EQ(ends.step_rewards(), 0.5);
 }
 
 // Everything fast 4 s, everything slow 16 s; a peak of 200 bytes at 2 and 1 dollars.
