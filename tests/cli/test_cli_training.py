@@ -7,7 +7,6 @@ import os
 import pathlib
 import signal
 import subprocess
-import time
 
 import pytest
 from test_cli_usage import only_line
@@ -133,10 +132,11 @@ def test_interrupted_training_writes_the_best_plan_so_far(program, tmp_path):
     while b"episode 2 of 1000000" not in said:
         said += os.read(ours, 1000)
     process.send_signal(signal.SIGINT)
-    start = time.monotonic()
-    output, _ = process.communicate(timeout=60)
-    os.close(ours)
-    assert time.monotonic() - start < 30
+    try:
+        output, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()  # it would train for days
+        os.close(ours)
     assert process.returncode == 0
     rows = len((tmp_path / "curve.csv").read_text().splitlines()) - 1
     assert 2 <= rows < 1000000 and f"episodes={rows} " in output
