@@ -83,6 +83,7 @@ def test_curve_has_a_row_for_each_episode(deeptm, tmp_path):
     assert list(rows[0]) == "episode greedy step_rewards reward loss performance best_performance".split()
     assert [int(row["episode"]) for row in rows] == list(range(7))
     assert float(rows[0]["greedy"]) == 0.1
+    assert all(float(row["reward"]) <= 50 and row["reward"] != row["step_rewards"] for row in rows)
     best = [float(row["best_performance"]) for row in rows]
     assert best == sorted(best) and all(b >= float(row["performance"]) for b, row in zip(best, rows))
     assert "by=" in process.stdout and "episodes=7 " in process.stdout
