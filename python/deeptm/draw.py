@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the figures that `deeptm reproduce` left as JSON: NAME.svg and NAME.png beside NAME.json.
+"""Draws the figures that `deeptm reproduce` left as JSON, or the learning curve that `deeptm plan --curve` wrote: NAME.svg and NAME.png
+beside NAME.json or NAME.csv.
 
     python draw.py FOLDER
+    python draw.py CURVE.csv
 
 Filled bars and lines are ours, hollow ones and crosses what was published. The same JSON gives the same bytes. Exits with 3 where
 matplotlib is missing.
 """
 
+import csv
 import json
 import pathlib
 import sys
@@ -62,6 +65,32 @@ def lines(axes, rows, order):
                 axes.plot(*zip(*points, strict=True), style, color=colour, label=label, marker="." if len(points) < 20 else "")
 
 
+def save(fig, file):
+    fig.savefig(file.with_suffix(".svg"), metadata={"Date": None})
+    fig.savefig(file.with_suffix(".png"), dpi=150, metadata={"Software": None})
+    plt.close(fig)
+
+
+def draw_curve(file):
+    with file.open(newline="") as text:
+        rows = list(csv.DictReader(text))
+    if not rows or "best_performance" not in rows[0]:
+        sys.exit(f"{file}: not a learning curve of `deeptm plan --curve`")
+    episodes = [int(row["episode"]) for row in rows]
+    fig, (above, below) = plt.subplots(2, figsize=(8, 5), sharex=True, layout="constrained")
+    for key, label in (("performance", "of the episode's plan"), ("best_performance", "of the best so far"), ("greedy", "greedy probability")):
+        above.plot(episodes, [float(row[key]) for row in rows], ":" if key == "greedy" else "-", label=label)
+    above.set_ylabel("performance (simulated)")
+    below.plot(episodes, [float(row["reward"]) for row in rows], color=COLOURS[3], label="reward of the episode")
+    below.set_ylabel("reward")
+    below.set_xlabel("episode")
+    loss = below.twinx()
+    loss.plot(episodes, [float(row["loss"]) for row in rows], color=COLOURS[4], label="loss")
+    loss.set_ylabel("loss")
+    fig.legend(loc="outside right upper", frameon=False)
+    save(fig, file)
+
+
 def draw(figure, file):
     rows = [row for row in figure["rows"] if row["ours"] is not None or row["published"] is not None]
     if figure["chart"] == "none" or not rows:
@@ -76,13 +105,17 @@ def draw(figure, file):
     axes.set_xlabel(figure["axis"])
     axes.set_ylabel(figure["unit"])
     fig.legend(loc="outside right upper", frameon=False)
-    fig.savefig(file.with_suffix(".svg"), metadata={"Date": None})
-    fig.savefig(file.with_suffix(".png"), dpi=150, metadata={"Software": None})
-    plt.close(fig)
+    save(fig, file)
 
 
-def main(folder):
-    for file in sorted(pathlib.Path(folder).glob("*.json")):
+def main(path):
+    path = pathlib.Path(path)
+    if not path.exists():
+        sys.exit(f"{path}: no such folder or file")
+    if path.suffix == ".csv":
+        draw_curve(path)
+        return
+    for file in sorted(path.glob("*.json")):
         figure = json.loads(file.read_text())
         if "chart" in figure:
             draw(figure, file)
