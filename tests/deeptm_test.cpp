@@ -249,7 +249,7 @@ TEST(Training, StoppedAtOnceThereIsAPlan) {
     training.stop = [] { return true; };
     const TinySetting s = random_setting(3);
     const Problem problem = s.problem(live_peak_bytes(s.graph) / 2, CopyMode::kAsync);
-    EXPECT_THAT(plan_of(policy, problem, training).options, StartsWith("by=rule-hot-is-fast episodes=0 "));
+    EXPECT_THAT(plan_of(policy, problem, training).options, HasSubstr(" episodes=0 "));
     EXPECT_TRUE(training.seen.empty());
   }
 }
@@ -287,11 +287,11 @@ TEST(Training, EveryRuleIsTried) {
     const Plan plan = plan_of("deeptm-sync", s.problem(live_peak_bytes(s.graph) / 2), training);
     by.insert(plan.options.substr(0, plan.options.find(' ')));
   }
-  EXPECT_EQ(by, (std::set<std::string>{"by=agent", "by=rule-always-fast", "by=rule-hot-is-fast", "by=rule-stays"}));
+  EXPECT_EQ(by, (std::set<std::string>{"by=agent", "by=first-touch", "by=rule-always-fast", "by=rule-hot-is-fast", "by=rule-stays"}));
 }
 
 // As the cost model would have it, three_tensors() in 200 bytes is best with C slow: 5 s + 3 s. Whoever wants C fast
-// waits for B, 5 s out and 2 s back; so do all rules where moves need not pay.
+// waits for B, 5 s out and 2 s back; so do all rules where moves need not pay, but for first touch.
 TEST(Training, AgentsOwnPlanCounts) {
   const TinySetting s{testing::three_tensors().graph()};
   const Agent slow = always(Place::kSlow), fast = always(Place::kFast);
@@ -301,7 +301,7 @@ TEST(Training, AgentsOwnPlanCounts) {
   EXPECT_THAT(plan.options, StartsWith("by=agent "));
   EXPECT_EQ(seconds(s.problem(200), plan), 5 + 3.0);
   training.agent = &fast;
-  EXPECT_EQ(seconds(s.problem(200), plan_of("deeptm-sync+always-moves", s.problem(200), training)), 5 + 7.0);
+  EXPECT_THAT(plan_of("deeptm-sync+always-moves", s.problem(200), training).options, StartsWith("by=first-touch "));
 }
 
 TEST(Training, TrainedAgentsOwnPlanCounts) {
@@ -356,15 +356,12 @@ TEST(Training, EpisodeThatEndsEarlyIsWorthThePenalty) {
   EXPECT_EQ(penalties("deeptm-sync"), 0);
 }
 
-// The paper's "Origin", which moves nothing. No law, but what a search should find on graphs as small as these. (Left
-// out: seeds 13 and 14 at half of the peak. What is made beside their only kernel becomes a weight and does not fit
-// with it. It is put in fast memory unasked, and carried out again at the end.)
+// The paper's "Origin", which moves nothing, is what the search falls back on.
 TEST(Training, IsNeverWorseThanFirstTouch) {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const TinySetting s = random_setting(seed);
     for (const std::uint64_t percent : {20, 50}) {
-      if (percent == 50 && (seed == 13 || seed == 14)) continue;
       const Problem problem = s.problem(live_peak_bytes(s.graph) * percent / 100);
       const double touched = seconds(problem, plan_first_touch);
       EXPECT_LE(seconds(problem, plan_of("deeptm-sync", problem, TinyTraining())), touched * (1 + 1e-12)) << percent;

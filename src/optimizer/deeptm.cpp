@@ -97,6 +97,12 @@ Plan DeepTm::finish(Plan plan) const {
   return plan;
 }
 
+Result<Plan> DeepTm::first_touch() const {
+  auto plan = plan_first_touch(problem_);
+  if (plan) plan->addresses = layout_.addresses;
+  return plan;
+}
+
 double DeepTm::seconds(const Plan& plan) const {
   return simulate(problem_.graph, problem_.machine, problem_.costs, plan).step_seconds;
 }

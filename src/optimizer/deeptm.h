@@ -40,6 +40,8 @@ class DeepTm {
 
   // Somebody else's plan for rest(), with this Aggregator and Migrator.
   Plan finish(Plan plan) const;
+  // The paper's "Origin", at this Aggregator's addresses.
+  Result<Plan> first_touch() const;
   // The problem that is left beside the micro tensors.
   const Problem& rest() const { return rest_; }
   double seconds(const Plan& plan) const;  // of a step, simulated

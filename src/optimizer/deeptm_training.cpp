@@ -43,6 +43,8 @@ class Search {
     } else {
       settle_agent(deeptm_, best_);  // without exploring
     }
+    // Whoever decided: what moves nothing is no better.
+    if (auto origin = deeptm_.first_touch()) consider(deeptm_, std::move(*origin), "first-touch", best_);
     const std::string found =
         fmt::format("episodes={} decisions={} weights-given-up={}", episodes_, decisions_, deeptm_.given_up());
     if (options_.contains("beta25") || options_.contains("beta50") || options_.contains("beta75")) weigh_price();
@@ -119,7 +121,8 @@ class Search {
       ++episodes_;
     }
     network_ = learner->network();
-    if (training_.trained) training_.trained({options, trained_on(), learner->network()});
+    options.episodes = episodes_;
+    if (training_.trained && episodes_ > 0) training_.trained({options, trained_on(), learner->network()});
     return {};
   }
 
