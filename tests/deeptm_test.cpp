@@ -287,7 +287,8 @@ TEST(Training, EveryRuleIsTried) {
     const Plan plan = plan_of("deeptm-sync", s.problem(live_peak_bytes(s.graph) / 2), training);
     by.insert(plan.options.substr(0, plan.options.find(' ')));
   }
-  EXPECT_EQ(by, (std::set<std::string>{"by=agent", "by=first-touch", "by=rule-always-fast", "by=rule-hot-is-fast", "by=rule-stays"}));
+  EXPECT_EQ(by, (std::set<std::string>{"by=agent", "by=first-touch", "by=rule-always-fast", "by=rule-hot-is-fast",
+                                       "by=rule-stays"}));
 }
 
 // As the cost model would have it, three_tensors() in 200 bytes is best with C slow: 5 s + 3 s. Whoever wants C fast

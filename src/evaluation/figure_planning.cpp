@@ -14,19 +14,34 @@
 namespace deeptm {
 namespace {
 
+constexpr std::string_view kAgentKept = ", its agent kept";
+
 struct Effort {
   double seconds = 0.0, gigabytes = 0.0;
 };
 
 // `deeptm plan` as a child: its time, and the most memory that it had.
-Result<Effort> measure_planning(const Evaluation& evaluation, const Question& question,
-                                const std::filesystem::path& machine_file) {
+Result<Effort> plan_once(const Evaluation& evaluation, const Question& question,
+                         const std::filesystem::path& machine_file, const std::vector<std::string>& more) {
   const auto& options = evaluation.options();
-  const auto done =
-      run_process({"/proc/self/exe", "plan", (options.graphs / (question.model + ".graph.json.zst")).string(),
-                   "--batch", fmt::format("{}", question.batch), "--machine", machine_file.string(), "--mode",
-                   std::string(to_string(question.on.mode)), "--fast", fmt::format("{}%", 100 * question.fast_share),
-                   "--policy", question.policy, "--output", (options.cache / "measured-plan.json").string(), "--json"});
+  std::vector<std::string> command = {"/proc/self/exe",
+                                      "plan",
+                                      (options.graphs / (question.model + ".graph.json.zst")).string(),
+                                      "--batch",
+                                      fmt::format("{}", question.batch),
+                                      "--machine",
+                                      machine_file.string(),
+                                      "--mode",
+                                      std::string(to_string(question.on.mode)),
+                                      "--fast",
+                                      fmt::format("{}%", 100 * question.fast_share),
+                                      "--policy",
+                                      question.policy,
+                                      "--output",
+                                      (options.cache / "measured-plan.json").string(),
+                                      "--json"};
+  command.insert(command.end(), more.begin(), more.end());
+  const auto done = run_process(command);
   if (!done) return tl::unexpected(done.error());
   if (done->exit_code != 0) return fail(fmt::format("planning failed (exit code {})", done->exit_code));
   const auto told = nlohmann::json::parse(done->text, nullptr, false);
@@ -34,11 +49,22 @@ Result<Effort> measure_planning(const Evaluation& evaluation, const Question& qu
   return Effort{told.at("plan_seconds").get<double>(), told.at("peak_resident_bytes").get<double>() / 1e9};
 }
 
+// The paper's agent is trained once and used again: `agent_kept`, a second run is measured.
+Result<Effort> measure_planning(const Evaluation& evaluation, const Question& question,
+                                const std::filesystem::path& machine_file, bool agent_kept) {
+  if (!agent_kept) return plan_once(evaluation, question, machine_file, {});
+  const std::string agent = (evaluation.options().cache / "measured-agent.json").string();
+  const auto trained = plan_once(evaluation, question, machine_file, {"--save-agent", agent});
+  if (!trained) return trained;
+  return plan_once(evaluation, question, machine_file, {"--agent", agent});
+}
+
 Result<Effort> kept_planning(const Evaluation& evaluation, const Question& question,
-                             const std::filesystem::path& machine_file) {
+                             const std::filesystem::path& machine_file, bool agent_kept) {
   Fnv hash;
   for (const std::string_view text : {std::string_view(question.model), std::string_view(question.policy)})
     hash.add(text);
+  if (agent_kept) hash.add(kAgentKept);
   hash.add(std::string_view(machine_to_json(*question.on.machine)));
   const std::string name = fmt::format("{:016x}-effort", hash.value());
   if (const auto kept = evaluation.cache().find(name)) {
@@ -47,7 +73,7 @@ Result<Effort> kept_planning(const Evaluation& evaluation, const Question& quest
   if (evaluation.options().progress) {
     evaluation.options().progress(fmt::format("measuring {} on {}", question.policy, question.model));
   }
-  const auto effort = measure_planning(evaluation, question, machine_file);
+  const auto effort = measure_planning(evaluation, question, machine_file, agent_kept);
   if (evaluation.options().progress) evaluation.options().progress("");
   if (effort) evaluation.cache().keep(name, {{"seconds", effort->seconds}, {"gigabytes", effort->gigabytes}});
   return effort;
@@ -56,7 +82,12 @@ Result<Effort> kept_planning(const Evaluation& evaluation, const Question& quest
 }  // namespace
 
 Result<std::vector<Figure>> planning_figures(Evaluation& evaluation, const Testbeds& on) {
-  constexpr std::array<std::string_view, 4> kPolicies = {"all-slow", "sentinel", published::kAutoTmSync, "deeptm-sync"};
+  struct Planner {
+    std::string_view policy;
+    bool agent_kept = false;
+  };
+  constexpr std::array<Planner, 5> kPlanners = {
+      {{"all-slow"}, {"sentinel"}, {published::kAutoTmSync}, {"deeptm-sync"}, {"deeptm-sync", true}}};
   Figure seconds{"planning-seconds", "Time of planning, batch 512, fast:slow = 1:4", "measured", "seconds", "model"};
   Figure memory{"planning-memory", "Memory of planning, batch 512, fast:slow = 1:4", "measured", "GB", "model"};
   const auto machine_file = evaluation.options().cache / "measured-machine.json";
@@ -64,13 +95,14 @@ Result<std::vector<Figure>> planning_figures(Evaluation& evaluation, const Testb
     return tl::unexpected(written.error());
   }
   for (const std::string& model : evaluation.options().models) {
-    for (const std::string_view policy : kPolicies) {
-      FigureRow time{model, std::string(policy)}, most{model, std::string(policy)};
-      time.published = published::value_of(published::planning_seconds(), policy, model);
-      most.published = published::value_of(published::planning_gigabytes(), policy, model);
+    for (const auto& [policy, agent_kept] : kPlanners) {
+      const std::string series = std::string(policy) + std::string(agent_kept ? kAgentKept : "");
+      FigureRow time{model, series}, most{model, series};
+      time.published = published::value_of(published::planning_seconds(), series, model);
+      most.published = published::value_of(published::planning_gigabytes(), series, model);
       const Question question{on.cpu.fitted, model, kPaperBatch, std::string(policy), kPaperShare};
-      const auto effort =
-          find_policy(policy) ? kept_planning(evaluation, question, machine_file) : Result<Effort>(fail(note_of({})));
+      const auto effort = find_policy(policy) ? kept_planning(evaluation, question, machine_file, agent_kept)
+                                              : Result<Effort>(fail(note_of({})));
       if (interrupted()) return fail("interrupted");
       if (effort) {
         time.ours = effort->seconds;
