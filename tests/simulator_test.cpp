@@ -126,6 +126,15 @@ TEST(Simulator, AsynchronousMovesHideBehindKernels) {
   EXPECT_EQ(timeline.stall_seconds, 2.0);
 }
 
+TEST(Simulator, WhatLeavesIsFastUntilItIsDue) {
+  // Out from 1 to 6 s, beside kernel 1, due before kernel 3. Kernel 2 still reads it at 100 a second, kernel 3 at 25:
+  // 1 + 6 + 1 + 4 s.
+  const TinySetting s{TinyStep({1, 6, 1, 1}).tensor(100, 0, 3).writes(0, 0).reads(2, 0).reads(3, 0).graph()};
+  Plan plan = all_fast(s, 100, CopyMode::kAsync);
+  plan.moves = {{0, 0, 1, false, 1, 3, 0, 100}};
+  EXPECT_EQ(run(s, plan).step_seconds, 12.0);
+}
+
 TEST(Simulator, KernelWaitsForADeadline) {
   // Out from 1 (5 s) must end before kernel 2: kernel 1 takes 1 s, so 4 s are waited.
   const TinySetting s{TinyStep({1, 1, 1}).tensor(100, 0, 2).writes(0, 0).graph()};

@@ -16,10 +16,8 @@ class Overlap {
         most_kernels_(most_kernels),
         room_{plan.fast_bytes, slow_bytes},
         settled_(graph.tensors.size()),
-        uses_(graph.tensors.size()),
         writes_(graph.tensors.size()) {
     for (const Access& access : graph.accesses) {
-      uses_[access.tensor].push_back(access.kernel);
       if (access.writes != 0) writes_[access.tensor].push_back(access.kernel);
     }
     for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
@@ -32,7 +30,7 @@ class Overlap {
   void run() {
     for (Move& move : plan_.moves) {
       const std::uint32_t due = move.deadline;
-      if (!move.drop) move.start = with_room(move, move.to == 0 ? earliest_quiet(move, due) : earliest_out(move, due));
+      if (!move.drop) move.start = with_room(move, earliest_quiet(move, due));
       settled_[move.tensor] = due;
     }
     std::stable_sort(plan_.moves.begin(), plan_.moves.end(),
@@ -81,14 +79,6 @@ class Overlap {
     return due > most_kernels_ ? std::max(start, due - most_kernels_) : start;
   }
 
-  // Not before its last reader, beside which it may leave: where the copy ends before a kernel, that finds it slow.
-  std::uint32_t earliest_out(const Move& move, std::uint32_t due) const {
-    const auto& uses = uses_[move.tensor];
-    const auto after = std::lower_bound(uses.begin(), uses.end(), due);
-    const std::uint32_t quiet = earliest_quiet(move, due);
-    return after == uses.begin() ? quiet : std::max(quiet, *(after - 1));
-  }
-
   // Its bytes are in both tiers while it runs.
   std::uint32_t with_room(const Move& move, std::uint32_t earliest) {
     auto& used = used_[move.to];
@@ -101,10 +91,10 @@ class Overlap {
   Plan& plan_;
   const StepGraph& graph_;
   std::uint32_t most_kernels_;
-  std::array<std::uint64_t, 2> room_;                    // by tier
-  std::array<std::vector<std::uint64_t>, 2> used_;       // by tier, kernel
-  std::vector<std::uint32_t> settled_;                   // by tensor: where its last move ended, or it was born
-  std::vector<std::vector<KernelIndex>> uses_, writes_;  // by tensor
+  std::array<std::uint64_t, 2> room_;               // by tier
+  std::array<std::vector<std::uint64_t>, 2> used_;  // by tier, kernel
+  std::vector<std::uint32_t> settled_;              // by tensor: where its last move ended, or it was born
+  std::vector<std::vector<KernelIndex>> writes_;    // by tensor
 };
 
 }  // namespace

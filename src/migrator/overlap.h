@@ -11,9 +11,9 @@ namespace deeptm {
 
 // Gives each move of whole tensors in a synchronous plan a window of up to `most_kernels` kernels before the boundary
 // at which it has to be done (the paper: one kernel). A tensor leaves no earlier than it was last written or arrived,
-// nor before the kernel that last reads it, and no move starts earlier than there is room for it where it goes (in the
-// plan's fast limit, in `slow_bytes` of the second tier), because what is on the way takes room there, too. The plan
-// becomes asynchronous, and stays right. O((moves + accesses) log + moves * most_kernels).
+// beside its readers; no move starts earlier than there is room for it where it goes (in the plan's fast limit, in
+// `slow_bytes` of the second tier), because what is on the way takes room there, too. The plan becomes asynchronous,
+// and stays right. O((moves + accesses) log + moves * most_kernels).
 void overlap_moves(Plan& plan, const StepGraph& graph, std::uint64_t slow_bytes, std::uint32_t most_kernels);
 
 }  // namespace deeptm

@@ -76,6 +76,7 @@ class Simulator {
     std::size_t move;
     TensorIndex tensor;
     double end;
+    std::uint32_t due;  // boundary
   };
 
   bool crosses(const Move& move) const { return move.deadline > graph_.kernels.size(); }
@@ -90,7 +91,8 @@ class Simulator {
     for (const Carried& c : carried) {
       const Move& move = plan_.moves[c.move];
       add(move.to, move.bytes());
-      running_.push_back({c.move, *next[move.tensor], c.end});
+      running_.push_back(
+          {c.move, *next[move.tensor], c.end, move.deadline - static_cast<std::uint32_t>(graph_.kernels.size())});
       double& due = carried_due_[move.deadline - graph_.kernels.size()];
       due = std::max(due, c.end);
       double& free = queue_free_[path_of(move)];
@@ -116,7 +118,7 @@ class Simulator {
     for (const std::size_t m : due_[boundary]) {
       if (plan_.moves[m].start < boundary) now_ = std::max(now_, timeline_.moves[m].end);
     }
-    finish_until(now_);
+    finish(boundary);
   }
 
   // Of the transaction that begins with move m.
@@ -151,7 +153,7 @@ class Simulator {
         now_ = std::max(now_, span.end);
         arrive(move, move.tensor);
       } else {
-        running_.push_back({next_, move.tensor, span.end});
+        running_.push_back({next_, move.tensor, span.end, move.deadline});
       }
     }
   }
@@ -162,16 +164,18 @@ class Simulator {
     used_[move.from] -= move.bytes();
   }
 
-  void finish_until(double time) {
+  // What leaves fast memory can be used there until the move is due; what comes can be used as soon as it is there.
+  void finish(std::uint32_t boundary) {
     std::erase_if(running_, [&](const Running& running) {
-      if (running.end > time) return false;
+      const bool leaves = plan_.moves[running.move].from == 0;
+      if (leaves ? running.due > boundary : running.end > now_) return false;
       arrive(plan_.moves[running.move], running.tensor);
       return true;
     });
   }
 
   void run_kernel(std::uint32_t k) {
-    finish_until(now_);
+    finish(k);
     timeline_.occupancy.insert(timeline_.occupancy.end(), used_.begin(), used_.begin() + tiers_);
     const KernelCost& kernel = costs_.kernels[k];
     double extra = 0.0;
