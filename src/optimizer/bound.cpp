@@ -5,6 +5,7 @@
 
 #include "graph/lifetimes.h"
 #include "graph/summary.h"
+#include "optimizer/best_case.h"
 #include "optimizer/copy_windows.h"
 #include "optimizer/linear_program.h"
 
@@ -26,25 +27,6 @@ struct Point {
   Column share = kNoColumn;  // in fast memory at the access
   Column kept = kNoColumn;   // in fast memory through the gap; none after the last access of what nobody carries on
 };
-
-// Seconds a byte at the path's best, the best of all slow tiers.
-double best_copy(const Machine& machine, bool in) {
-  double best = kInfinity;
-  for (const CopyPath& path : machine.copies) {
-    if ((in ? path.to : path.from) != 0) continue;
-    double most = 0.0;
-    for (const auto& [size, bytes_per_second] : path.by_size.points()) most = std::max(most, bytes_per_second);
-    best = std::min(best, 1.0 / std::min(most, path.by_threads.at(path.threads)));
-  }
-  return best;
-}
-
-// Of the slow tiers the least, because the bound may choose one for every access.
-double least_extra(const AccessCost& access, std::size_t tiers) {
-  double least = kInfinity;
-  for (std::size_t t = 1; t < tiers; ++t) least = std::min(least, access.extra_seconds[t]);
-  return std::max(0.0, least);
-}
 
 class BoundProgram {
  public:

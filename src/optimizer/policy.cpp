@@ -51,7 +51,7 @@ constexpr std::array<PolicyOption, 16> kDeepTmOptions = {{
 constexpr std::span<const PolicyOption> kHeatOptions = std::span(kDeepTmOptions).first(11);
 constexpr std::span<const PolicyOption> kPartOptions = std::span(kDeepTmOptions).first(3);
 
-const std::array<Policy, 13> kPolicies = {{
+const std::array<Policy, 14> kPolicies = {{
     {"all-fast", "everything in the fast tier, whatever the limit", {}, without_options<plan_all_fast>},
     {"all-slow", "everything in the second tier", {}, without_options<plan_all_slow>},
     {"first-touch", "where there is room at birth; nothing moves", {}, without_options<plan_first_touch>},
@@ -61,6 +61,10 @@ const std::array<Policy, 13> kPolicies = {{
     {"autotm-sync", "AutoTM's integer program, moves between kernels", kAutoTmOptions, plan_autotm_sync},
     {"autotm-async", "AutoTM's integer program, moves beside kernels, too", kAutoTmOptions, plan_autotm_async, true},
     {"sentinel", "Sentinel: moved by intervals of layers, fetched an interval ahead", kSentinelOptions, plan_sentinel},
+    {"deeptm",
+     "ours: pages and moves together, at prices of memory and time; a bound",
+     {},
+     without_options<plan_deeptm>},
     {"deeptm-heat", "DeepTM without learning: what is hot is fast", kHeatOptions, plan_deeptm_heat},
     {"deeptm-no-drl", "DeepTM's parts around the better of AutoTM and Sentinel", kPartOptions, plan_deeptm_no_drl},
     {"deeptm-sync", "DeepTM: an agent learns; moves between kernels", kDeepTmOptions, plan_deeptm_sync, false, true},

@@ -105,6 +105,9 @@ Result<Plan> plan_autotm_async(const Problem& problem, const PolicyOptions& opti
 // interval needs is fetched while this one runs. What does not fit stays slow.
 Result<Plan> plan_sentinel(const Problem& problem, const PolicyOptions& options);
 
+// Ours: where every page of every tensor is and when it moves, decided together at prices of memory and time.
+Result<Plan> plan_deeptm(const Problem& problem);
+
 // DeepTM (TPDS 2024), our re-implementation: heat alone; the better of AutoTM and Sentinel with its Aggregator and
 // Migrator; deep reinforcement learning, moves between kernels or beside them.
 Result<Plan> plan_deeptm_heat(const Problem& problem, const PolicyOptions& options);

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optimizer/joint/repair.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace deeptm::joint {
+namespace {
+
+// A mean leaves a little of nearly everything out; thinning takes back what is too much.
+constexpr double kGenerous = 0.02;
+
+// Pages, or all of it.
+double whole(const Chain& chain, double bytes) {
+  constexpr double kPage = 4096;
+  if (bytes >= chain.bytes) return chain.bytes;
+  return std::max(0.0, std::floor(bytes / kPage) * kPage);
+}
+
+}  // namespace
+
+Repair::Repair(const Problem& problem, const Chains& chains)
+    : problem_(problem),
+      chains_(chains),
+      opening_(problem.graph.kernels.size() + 1),
+      points_at_(problem.graph.kernels.size()),
+      room_(problem.graph.kernels.size(), 0.0) {
+  for (std::uint32_t g = 0; g < chains.gaps.size(); ++g) opening_[chains.gaps[g].begin].push_back(g);
+  for (std::uint32_t p = 0; p < chains.points.size(); ++p) {
+    const Point& point = chains.points[p];
+    points_at_[point.kernel].push_back(p);
+    loss_.push_back(problem.costs.accesses[point.access].extra_seconds[1] / chain_of_point(p).bytes);
+  }
+}
+
+// What its neighbours leave to a gap.
+double Repair::most(const Chain& chain, std::uint32_t gap) const {
+  const std::uint32_t i = gap - chain.first_gap;
+  if (i == 0 && (chain.round || chain.starts_slow)) return 0.0;
+  if (i == chain.points && chain.ends_slow) return 0.0;
+  double most = chain.bytes;
+  if (i > 0) most = std::min(most, bytes_.point[chain.first_point + i - 1]);
+  if (i < chain.points) most = std::min(most, bytes_.point[chain.first_point + i]);
+  if (i == chain.points && chain.round) most = std::min(most, bytes_.point[chain.first_point]);
+  return most;
+}
+
+void Repair::start(const Shares& shares, const std::vector<double>& free) {
+  room_ = Room(problem_.graph.kernels.size(), static_cast<double>(problem_.fast_bytes));
+  for (std::uint32_t k = 0; k < free.size(); ++k) {
+    if (free[k] > 0) room_.take(k, free[k]);
+  }
+  bytes_.point.assign(chains_.points.size(), 0.0);
+  bytes_.gap.assign(chains_.gaps.size(), 0.0);
+  for (std::uint32_t p = 0; p < chains_.points.size(); ++p) {
+    const Chain& chain = chain_of_point(p);
+    bytes_.point[p] = whole(chain, chain.bytes * (shares.point[p] + kGenerous));
+    room_.take(chains_.points[p].kernel, bytes_.point[p]);
+  }
+  for (std::uint32_t g = 0; g < chains_.gaps.size(); ++g) {
+    const Chain& chain = chain_of_gap(g);
+    bytes_.gap[g] = std::min(most(chain, g), whole(chain, chain.bytes * (shares.gap[g] + kGenerous)));
+    room_.take(chains_.gaps[g], bytes_.gap[g]);
+  }
+}
+
+void Repair::shrink_gap(std::uint32_t gap, double bytes) {
+  if (bytes >= bytes_.gap[gap]) return;
+  room_.take(chains_.gaps[gap], bytes - bytes_.gap[gap]);
+  bytes_.gap[gap] = bytes;
+}
+
+void Repair::shrink_point(std::uint32_t point, double bytes) {
+  room_.take(chains_.points[point].kernel, bytes - bytes_.point[point]);
+  bytes_.point[point] = bytes;
+  const Chain& chain = chain_of_point(point);
+  shrink_gap(chain.gap_before(point - chain.first_point), bytes);
+  shrink_gap(chain.gap_behind(point - chain.first_point), bytes);
+}
+
+// By gap: whether what is kept through it is nowhere else.
+std::vector<bool> Repair::dirty_gaps() const {
+  std::vector<bool> dirty(chains_.gaps.size());
+  for (const Chain& chain : chains_.chains) {
+    bool now = true;
+    for (int turn = 0; turn < (chain.round ? 2 : 1); ++turn) {
+      for (std::uint32_t i = 0; i < chain.points; ++i) {
+        const std::uint32_t before = chain.gap_before(i);
+        dirty[before] = now;
+        if (bytes_.gap[before] == 0.0) now = i == 0 && chain.born_used;
+        if (chains_.points[chain.first_point + i].written) now = true;
+      }
+    }
+    dirty[chain.first_gap + chain.points] = now;
+  }
+  return dirty;
+}
+
+void Repair::thin() {
+  open_.clear();
+  for (std::uint32_t g = 0; g < chains_.gaps.size(); ++g) {
+    if (chains_.gaps[g].steps > 0) open_.push_back(g);
+  }
+  for (KernelIndex k = 0; k < problem_.graph.kernels.size(); ++k) {
+    for (const std::uint32_t g : opening_[k]) {
+      if (chains_.gaps[g].steps == 0 && bytes_.gap[g] > 0) open_.push_back(g);
+    }
+    double over = -room_.left(k);
+    if (over > 0) over = thin_gaps(k, over);
+    if (over > 0) thin_points(k, over);
+  }
+}
+
+// Returns what is still too much.
+double Repair::thin_gaps(KernelIndex k, double over) {
+  std::erase_if(open_, [&](std::uint32_t g) {
+    return bytes_.gap[g] == 0.0 || (chains_.gaps[g].steps == 0 && chains_.gaps[g].end <= k);
+  });
+  std::vector<std::uint32_t> here;
+  for (const std::uint32_t g : open_) {
+    const Gap& gap = chains_.gaps[g];
+    if (gap.steps == 0 || k >= gap.begin || k < gap.end) here.push_back(g);
+  }
+  std::sort(here.begin(), here.end(),
+            [&](auto a, auto b) { return std::pair(missed_[a], a) < std::pair(missed_[b], b); });
+  for (const std::uint32_t g : here) {
+    if (over <= 0) break;
+    const double before = bytes_.gap[g];
+    shrink_gap(g, whole(chain_of_gap(g), std::max(0.0, before - over)));
+    over -= before - bytes_.gap[g];
+  }
+  return over;
+}
+
+void Repair::thin_points(KernelIndex k, double over) {
+  std::vector<std::uint32_t>& here = points_at_[k];
+  std::sort(here.begin(), here.end(), [&](auto a, auto b) { return std::pair(loss_[a], a) < std::pair(loss_[b], b); });
+  for (const std::uint32_t p : here) {
+    if (over <= 0) break;
+    const double before = bytes_.point[p];
+    shrink_point(p, whole(chain_of_point(p), std::max(0.0, before - over)));
+    over -= before - bytes_.point[p];
+  }
+}
+
+void Repair::keep_more() {
+  std::vector<std::uint32_t> order;
+  for (std::uint32_t g = 0; g < chains_.gaps.size(); ++g) {
+    if (bytes_.gap[g] < most(chain_of_gap(g), g)) order.push_back(g);
+  }
+  std::sort(order.begin(), order.end(),
+            [&](auto a, auto b) { return std::pair(-missed_[a], a) < std::pair(-missed_[b], b); });
+  for (const std::uint32_t g : order) {
+    const double limit = most(chain_of_gap(g), g);
+    const double room = bytes_.gap[g] + std::max(0.0, room_.left(chains_.gaps[g]));
+    const double bytes = room >= limit ? limit : whole(chain_of_gap(g), room);
+    if (bytes <= bytes_.gap[g]) continue;
+    room_.take(chains_.gaps[g], bytes - bytes_.gap[g]);
+    bytes_.gap[g] = bytes;
+  }
+}
+
+Placement Repair::run(Prices& prices, const std::vector<double>& free) {
+  start(prices.shares(), free);
+  missed_ = prices.missed(dirty_gaps());
+  thin();
+  keep_more();
+  return bytes_;
+}
+
+}  // namespace deeptm::joint

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// From shares that are near the best, and near the limit, to bytes that keep it: where too much is fast what is missed
+// least goes, where room is left what is missed most stays.
+#pragma once
+
+#include <vector>
+
+#include "optimizer/joint/prices.h"
+#include "optimizer/joint/room.h"
+
+namespace deeptm::joint {
+
+// Bytes, whole pages or all of a tensor: fast at each point, kept fast through each gap (gap 0: born fast).
+struct Placement {
+  std::vector<double> point, gap;
+};
+
+class Repair {
+ public:
+  // Borrows all.
+  Repair(const Problem& problem, const Chains& chains);
+
+  // `free`: bytes of the limit that stay free, by kernel.
+  Placement run(Prices& prices, const std::vector<double>& free);
+
+ private:
+  void start(const Shares& shares, const std::vector<double>& free);
+  void thin();
+  double thin_gaps(KernelIndex k, double over);
+  void thin_points(KernelIndex k, double over);
+  void keep_more();
+  void shrink_gap(std::uint32_t gap, double bytes);
+  void shrink_point(std::uint32_t point, double bytes);
+  std::vector<bool> dirty_gaps() const;
+  double most(const Chain& chain, std::uint32_t gap) const;
+  const Chain& chain_of_gap(std::uint32_t gap) const { return chains_.chains[chains_.chain_of_gap[gap]]; }
+  const Chain& chain_of_point(std::uint32_t point) const { return chains_.chains[chains_.chain_of_point[point]]; }
+
+  const Problem& problem_;
+  const Chains& chains_;
+  std::vector<std::vector<std::uint32_t>> opening_, points_at_;  // by boundary: gaps; by kernel: points
+  std::vector<double> loss_;         // by point: seconds of memory that a byte in slow memory costs
+  std::vector<double> missed_;       // by gap, as Prices has it
+  std::vector<std::uint32_t> open_;  // gaps around the kernel that is thinned
+  Placement bytes_;
+  Room room_;
+};
+
+}  // namespace deeptm::joint

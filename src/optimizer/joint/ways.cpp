@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optimizer/joint/ways.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace deeptm::joint {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// How the cheapest ways came to a point.
+constexpr std::uint8_t kBefore = 3;     // the state before, of what was not kept
+constexpr std::uint8_t kCleanKept = 4;  // what is clean was kept clean, not fetched
+constexpr std::uint8_t kWasClean = 8;   // what is dirty came clean and was written
+
+}  // namespace
+
+// From `cost` before the first gap to each state behind the last point.
+Ways::Costs Ways::behind_all(const Chains& chains, const Chain& chain, const std::vector<GapOffer>& gaps,
+                             const std::vector<PointOffer>& points, Costs cost) {
+  for (std::uint32_t i = 0; i < chain.points; ++i) {
+    const GapOffer& gap = gaps[chain.gap_before(i) - chain.first_gap];
+    std::uint8_t from = kSlow;
+    double low = cost[kSlow];
+    if (cost[kClean] < low) low = cost[kClean], from = kClean;
+    if (cost[kDirty] + gap.copy[kOut] < low) low = cost[kDirty] + gap.copy[kOut], from = kDirty;
+    double clean = low + gap.copy[kIn];
+    if (cost[kClean] + gap.kept <= clean) clean = cost[kClean] + gap.kept, from |= kCleanKept;
+    double dirty = cost[kDirty] + gap.kept;
+    if (chains.points[chain.first_point + i].written) {
+      if (clean < dirty) dirty = clean, from |= kWasClean;
+      clean = kInfinity;
+    }
+    cost = {dirty + points[i].fast, clean + points[i].fast, low + points[i].slow};
+    from_[i] = from;
+  }
+  return cost;
+}
+
+// Back from the state behind the last point.
+void Ways::follow(const Chains& chains, const Chain& chain, State last, Way& way) const {
+  State state = last;
+  for (std::uint32_t i = chain.points; i-- > 0;) {
+    const std::uint32_t g = chain.gap_before(i) - chain.first_gap;
+    const bool written = chains.points[chain.first_point + i].written;
+    const bool fast = state != kSlow;
+    const bool came_clean = state == kClean || (state == kDirty && written && (from_[i] & kWasClean) != 0);
+    const bool kept = fast && (!came_clean || (from_[i] & kCleanKept) != 0);
+    const auto before = static_cast<State>(from_[i] & kBefore);
+    way.fast[i] = fast;
+    way.kept[g] = kept;
+    way.in[g] = fast && !kept;
+    way.out[g] = !kept && before == kDirty;
+    state = !kept ? before : (came_clean ? kClean : kDirty);
+  }
+}
+
+double Ways::cheapest(const Chains& chains, const Chain& chain, const std::vector<GapOffer>& gaps,
+                      const std::vector<PointOffer>& points, Way& way) {
+  from_.resize(std::max(from_.size(), std::size_t{chain.points}));
+  way.fast.assign(chain.points, 0);
+  for (auto* of_gap : {&way.kept, &way.out, &way.in}) of_gap->assign(chain.points + 1, 0);
+  const auto run = [&](const Costs& start) { return behind_all(chains, chain, gaps, points, start); };
+  if (!chain.round) {
+    const Costs end = run({chain.starts_slow ? kInfinity : 0.0, kInfinity, 0.0});
+    const GapOffer& tail = gaps[chain.points];
+    const double kept = chain.ends_slow ? kInfinity : tail.kept;
+    const Costs cost = {end[kDirty] + std::min(kept, tail.copy[kOut]), end[kClean], end[kSlow]};
+    const auto state = static_cast<State>(std::min_element(cost.begin(), cost.end()) - cost.begin());
+    way.kept[chain.points] = state == kDirty && kept <= tail.copy[kOut];
+    way.out[chain.points] = state == kDirty && kept > tail.copy[kOut];
+    follow(chains, chain, state, way);
+    return cost[state];
+  }
+  // Where it begins it has to end.
+  const auto only = [](State state) {
+    Costs cost = {kInfinity, kInfinity, kInfinity};
+    cost[state] = 0.0;
+    return cost;
+  };
+  double least = kInfinity;
+  State best = kSlow;
+  for (const State state : {kDirty, kClean, kSlow}) {
+    const double cost = run(only(state))[state];
+    if (cost < least) least = cost, best = state;
+  }
+  if (best != kSlow) run(only(best));
+  follow(chains, chain, best, way);
+  return least;
+}
+
+}  // namespace deeptm::joint

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the joint planner, by hand or beside the plainest model; its plans: policy_test.cpp.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "graph/lifetimes.h"
+#include "optimizer/bound.h"
+#include "optimizer/joint/prices.h"
+#include "optimizer/joint/room.h"
+#include "optimizer/joint/spread.h"
+#include "random_graph.h"
+#include "tiny_step.h"
+
+namespace deeptm::joint {
+namespace {
+
+using deeptm::testing::TinySetting;
+using deeptm::testing::TinyStep;
+using ::testing::ElementsAre;
+
+TEST(Chains, OfATensorOfTheStep) {
+  // Born at 1, used at 1 and 3, dead after 4 of 6 kernels.
+  const Chains chains(TinyStep({1, 1, 1, 1, 1, 1}).tensor(100, 1, 4).writes(1, 0).reads(3, 0).graph());
+  ASSERT_EQ(chains.chains.size(), 1u);
+  EXPECT_TRUE(chains.chains[0].born_used);
+  EXPECT_THAT(chains.gaps, ElementsAre(Gap{1, 1, 0}, Gap{2, 3, 0}, Gap{4, 5, 0}));
+  EXPECT_EQ(chains.unwritten[1], (Gap{2, 2, 0}));
+  EXPECT_EQ(chains.unwritten[2], (Gap{2, 4, 0}));
+}
+
+TEST(Chains, WeightsGoRound) {
+  const Chains chains(TinyStep({1, 1, 1}).weights(100).reads(0, 0).writes(2, 0).graph());
+  ASSERT_EQ(chains.chains.size(), 1u);
+  EXPECT_TRUE(chains.chains[0].round);
+  // From the last kernel to the first of the next step there is nothing between.
+  EXPECT_THAT(chains.gaps, ElementsAre(Gap{}, Gap{1, 2, 0}, Gap{3, 0, 1}));
+  EXPECT_EQ(chains.unwritten[1], (Gap{3, 1, 1}));
+  EXPECT_EQ(chains.unwritten[2], (Gap{3, 3, 0}));
+}
+
+TEST(Chains, GoOnAsWhatATensorBecomes) {
+  // B is born at 2 and is A of the next step, which is used at 1 for the last time.
+  TinyStep step({1, 1, 1, 1});
+  step.tensor(100, 0, 1).tensor(100, 2, 3).reads(1, 0).writes(2, 1);
+  step.graph().tensors[0].alive_at_start = true;
+  step.graph().tensors[1].alive_at_end = true;
+  step.graph().tensors[1].becomes = 0;
+  const Chains chains(step.graph());
+  ASSERT_EQ(chains.chains.size(), 1u);
+  EXPECT_EQ(chains.points[0].tensor, 1u);
+  EXPECT_EQ(chains.points[1].tensor, 0u);
+  EXPECT_THAT(chains.gaps, ElementsAre(Gap{2, 2, 0}, Gap{3, 1, 1}, Gap{2, 2, 0}));
+}
+
+TEST(Room, AgreesWithAnArray) {
+  std::mt19937 random(7);
+  constexpr std::uint32_t kKernels = 37;
+  std::vector<double> plain(kKernels, 1000.0);
+  Room room(kKernels, 1000.0);
+  for (int i = 0; i < 2000; ++i) {
+    const auto begin = static_cast<std::uint32_t>(random() % (kKernels + 1));
+    const auto end = static_cast<std::uint32_t>(random() % (kKernels + 1));
+    const Gap gap{begin, end, begin <= end ? 0U : 1U};
+    double least = std::numeric_limits<double>::infinity();
+    const double bytes = static_cast<double>(random() % 100) - 50.0;
+    for (std::uint32_t k = 0; k < kKernels; ++k) {
+      if (gap.steps == 0 ? (k < begin || k >= end) : (k < begin && k >= end)) continue;
+      least = std::min(least, plain[k]);
+      plain[k] -= bytes;
+    }
+    EXPECT_EQ(room.left(gap), least);
+    room.take(gap, bytes);
+  }
+}
+
+// All ways there are: at each point fast or slow, through each gap kept or not.
+double cheapest_of_all(const Chains& chains, const Chain& chain, const std::vector<GapOffer>& gaps,
+                       const std::vector<PointOffer>& points) {
+  const std::uint32_t n = chain.points;
+  double least = std::numeric_limits<double>::infinity();
+  for (std::uint32_t bits = 0; bits < (1U << (2 * n + 1)); ++bits) {
+    const auto fast = [&](std::uint32_t i) { return (bits >> i & 1) != 0; };
+    const auto kept = [&](std::uint32_t g) { return (bits >> (n + g) & 1) != 0; };
+    for (const bool dirty_at_start : {false, true}) {
+      double cost = 0.0;
+      bool dirty = chain.round ? dirty_at_start : true, right = true;
+      if (!chain.round && dirty_at_start) continue;
+      bool before = chain.round ? fast(n - 1) : true;  // born where it is wanted
+      if (chain.round && dirty_at_start && !before) continue;
+      for (std::uint32_t i = 0; i < n; ++i) {
+        const std::uint32_t g = chain.round && i == 0 ? n : i;
+        const bool birth = !chain.round && i == 0;
+        if (kept(g) && (!before || !fast(i))) right = false;
+        if (kept(g)) {
+          cost += gaps[g].kept;
+        } else {
+          if (before && dirty && !birth) cost += gaps[g].copy[kOut];
+          dirty = false;
+          if (fast(i)) cost += gaps[g].copy[kIn];
+        }
+        cost += fast(i) ? points[i].fast : points[i].slow;
+        if (chains.points[chain.first_point + i].written) dirty = fast(i);
+        before = fast(i);
+      }
+      if (chain.round) {
+        right = right && dirty == dirty_at_start;
+      } else if (kept(n)) {
+        right = right && before;
+        cost += gaps[n].kept;
+      } else if (before && dirty) {
+        cost += gaps[n].copy[kOut];
+      }
+      if (right) least = std::min(least, cost);
+    }
+  }
+  return least;
+}
+
+TEST(Ways, AreTheCheapestOfAll) {
+  std::mt19937 random(3);
+  const auto cost = [&] { return static_cast<double>(random() % 20); };
+  for (int turn = 0; turn < 400; ++turn) {
+    SCOPED_TRACE(turn);
+    const std::uint32_t n = 1 + random() % 4;
+    TinyStep step({1, 1, 1, 1, 1});
+    turn % 2 == 0 ? step.weights(100) : step.tensor(100, 0, 4);
+    for (KernelIndex k = 0; k < n; ++k) step.access(k, 0, 1, random() % 2);
+    const Chains chains(step.graph());
+    std::vector<GapOffer> gaps(n + 1);
+    std::vector<PointOffer> points(n);
+    for (GapOffer& gap : gaps) gap = {cost(), {cost(), cost()}};
+    for (PointOffer& point : points) point = {cost(), cost()};
+    Way way;
+    EXPECT_EQ(Ways().cheapest(chains, chains.chains[0], gaps, points, way),
+              cheapest_of_all(chains, chains.chains[0], gaps, points));
+  }
+}
+
+// What is proven: no plan of any policy is below it. What it is worth: how far it is from the exact optimum of the
+// relaxation that lower_bound() solves, which counts a little less (tensors that are not used take no room there).
+TEST(Prices, BoundIsBelowEveryPlanAndNearTheExactOne) {
+  double ratio = 0.0;
+  int cells = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    deeptm::testing::RandomGraph graph(seed);
+    TinySetting s{graph.make(24, 20)};
+    s.machine.tiers[0].capacity_bytes = s.machine.tiers[1].capacity_bytes = std::uint64_t{1} << 40;
+    s.costs = step_costs(s.graph, s.machine);
+    for (const CopyMode mode : {CopyMode::kSync, CopyMode::kAsync}) {
+      SCOPED_TRACE("seed " + std::to_string(seed) + ", " + std::string(to_string(mode)));
+      const Problem problem = s.problem(live_peak_bytes(s.graph) * 3 / 10, mode);
+      const Chains chains(s.graph);
+      const Rates best = rates(problem, chains, true);
+      Prices prices(problem, chains, best);
+      const double all_slow = deeptm::testing::seconds(problem, plan_all_slow);
+      for (int i = 0; i < 1000; ++i) i < 600 ? prices.climb(all_slow) : prices.settle(all_slow);
+      for (const char* name : {"first-touch", "lru", "belady", "autotm-sync", "sentinel", "deeptm-heat", "deeptm"}) {
+        const auto plan = find_policy(name)->plan(problem);
+        if (!plan) continue;
+        EXPECT_LE(prices.bound(), deeptm::testing::seconds(problem, *plan) * (1 + 1e-9)) << name;
+      }
+      if (mode == CopyMode::kSync) ratio += prices.bound() / lower_bound(problem)->seconds, ++cells;
+    }
+  }
+  EXPECT_GT(ratio / cells, 0.98);
+}
+
+TEST(Spread, CopiesOutBesideReadersAndInAsLateAsThereIsTime) {
+  // A (100, 5 s out, 2 s in) is written by 0, read by 1 and gone from 2 on, back for 5. Kernels take 3 s.
+  const TinySetting s{TinyStep({3, 3, 3, 3, 3, 3}).tensor(100, 0, 5).writes(0, 0).reads(1, 0).reads(5, 0).graph()};
+  const Problem problem = s.problem(100, CopyMode::kAsync);
+  Plan plan = plan_for(problem, "by hand");
+  plan.mode = CopyMode::kSync;
+  plan.births = {{100, 1}};
+  plan.moves = {{0, 0, 1, false, 2, 2, 0, 100}, {0, 1, 0, false, 5, 5, 0, 100}};
+  spread_moves(plan, problem);
+  // Out from 3 to 8 s: it may take until boundary 3, for nobody else wants the room.
+  EXPECT_EQ(plan.moves[0], (Move{0, 0, 1, false, 1, 3, 0, 100}));
+  EXPECT_EQ(plan.moves[1], (Move{0, 1, 0, false, 4, 5, 0, 100}));
+  EXPECT_EQ(deeptm::testing::seconds(problem, plan), 18.0);
+}
+
+TEST(JointPlanner, StoppedAtOnceThereIsAPlan) {
+  const TinySetting s{deeptm::testing::three_tensors().graph()};
+  Problem problem = s.problem(200);
+  Training training;
+  training.stop = [] { return true; };
+  problem.training = &training;
+  EXPECT_GT(deeptm::testing::seconds(problem, *plan_deeptm(problem)), 0.0);
+}
+
+// 100 of each of A and B are fast when C (100) is born in 200 bytes. 4 pages each, of which a half may go.
+TEST(JointPlanner, SplitsTensorsByPages) {
+  TinyStep step({1, 1, 1, 1, 1});
+  const std::uint64_t bytes = std::uint64_t{4} * 4096;
+  step.tensor(bytes, 0, 4).tensor(bytes, 1, 3).writes(0, 0).writes(1, 1).reads(3, 1).reads(4, 0);
+  const TinySetting s{step.graph()};
+  const Problem problem = s.problem(bytes + bytes / 2);
+  const Plan plan = *plan_deeptm(problem);
+  // Half a tensor in slow memory: born there 3 times as slow, read as slow; whole ones lose twice as much.
+  double whole = deeptm::testing::seconds(problem, *plan_autotm_sync(problem));
+  EXPECT_LT(deeptm::testing::seconds(problem, plan), whole);
+}
+
+}  // namespace
+}  // namespace deeptm::joint
