@@ -191,6 +191,19 @@ TEST(JointPlanner, StoppedAtOnceThereIsAPlan) {
   EXPECT_GT(deeptm::testing::seconds(problem, *plan_deeptm(problem)), 0.0);
 }
 
+TEST(JointPlanner, PlansWithoutFastMemoryAndKernelsThatTakeNoTime) {
+  TinyStep step({0, 0});
+  step.tensor(100, 0, 1).writes(0, 0).reads(1, 0);
+  TinySetting s{step.graph()};
+  for (KernelCost& kernel : s.costs.kernels) kernel.fast_seconds = 0.0;
+  for (const CopyMode mode : {CopyMode::kSync, CopyMode::kAsync}) {
+    for (const std::uint64_t limit : {0, 50, 100}) {
+      const Problem problem = s.problem(limit, mode);
+      EXPECT_LE(deeptm::testing::seconds(problem, *plan_deeptm(problem)), 6.0);  // in slow memory: 4 - 1 s each
+    }
+  }
+}
+
 // 100 of each of A and B are fast when C (100) is born in 200 bytes. 4 pages each, of which a half may go.
 TEST(JointPlanner, SplitsTensorsByPages) {
   TinyStep step({1, 1, 1, 1, 1});

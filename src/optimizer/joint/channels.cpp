@@ -29,7 +29,8 @@ void Channels::set(const ByDirection& price, const std::vector<double>& room, co
   price_ = price;
   room_ = room;
   const std::uint32_t count = slots();
-  for (auto& costs : costs_) costs.resize(2 * count);
+  if (count == 0) return;
+  for (auto& costs : costs_) costs.resize(std::size_t{2} * count);
   for (std::uint32_t s = 0; s < 2 * count; ++s) {
     const std::uint32_t slot = s % count;
     const double turn = s < count ? 0.0 : room_.back();
@@ -42,7 +43,7 @@ void Channels::set(const ByDirection& price, const std::vector<double>& room, co
     const auto& costs = costs_[key];
     auto& table = tables_[key];
     table.resize(static_cast<std::size_t>(std::bit_width(2 * count)));
-    table[0].resize(2 * count);
+    table[0].resize(std::size_t{2} * count);
     std::iota(table[0].begin(), table[0].end(), 0U);
     for (std::size_t power = 1; power < table.size(); ++power) {
       const std::uint32_t half = 1U << (power - 1);
@@ -60,7 +61,7 @@ std::uint32_t Channels::cheapest_slot(Key key, const Gap& gap) const {
   const std::uint32_t count = slots();
   const std::uint32_t to = std::min(slot_of_[gap.end] + (gap.steps > 0 ? count : 0), 2 * count - 1) + 1;
   const std::uint32_t from = std::min(slot_of_[gap.begin], to - 1);
-  const auto power = static_cast<std::size_t>(std::bit_width(to - from) - 1);
+  const auto power = static_cast<std::size_t>(std::bit_width(std::max(1U, to - from)) - 1);
   const auto& row = tables_[key][power];
   const std::uint32_t a = row[from], b = row[to - (1U << power)];
   return costs_[key][a] <= costs_[key][b] ? a : b;

@@ -15,7 +15,7 @@ using ByDirection = std::array<std::vector<double>, 2>;
 
 class Channels {
  public:
-  // `seconds` by kernel; about so many slots.
+  // `seconds` by kernel, some of them above 0; about so many slots.
   Channels(const std::vector<double>& seconds, std::uint32_t wanted);
 
   std::uint32_t slots() const { return static_cast<std::uint32_t>(seconds_.size()); }

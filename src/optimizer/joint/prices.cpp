@@ -33,7 +33,11 @@ Rates rates(const Problem& problem, const Chains& chains, bool best) {
 }
 
 Prices::Prices(const Problem& problem, const Chains& chains, const Rates& rates)
-    : problem_(problem), chains_(chains), rates_(rates), limit_(static_cast<double>(problem.fast_bytes)), time_{0.0} {
+    : problem_(problem),
+      chains_(chains),
+      rates_(rates),
+      limit_(std::max(1.0, static_cast<double>(problem.fast_bytes))),
+      time_{0.0} {
   const std::size_t kernels = problem.graph.kernels.size();
   std::vector<double> most(kernels), seconds;
   for (std::size_t p = 0; p < chains.points.size(); ++p) most[chains.points[p].kernel] += rates.extra[p];
@@ -46,7 +50,7 @@ Prices::Prices(const Problem& problem, const Chains& chains, const Rates& rates)
     seconds.push_back(problem.costs.seconds(cost, 0.0));
     time_.push_back(time_.back() + seconds.back());
   }
-  if (problem.mode == CopyMode::kAsync && problem.machine.copies_overlap_kernels) {
+  if (problem.mode == CopyMode::kAsync && problem.machine.copies_overlap_kernels && time_.back() > 0) {
     channels_.emplace(seconds, kFewestSlots);
     lost_ = std::min(1.0, problem.machine.copy_cores / problem.machine.compute.threads);
     for (std::vector<double>& copy : at_.copy) copy.resize(channels_->slots());

@@ -15,8 +15,8 @@ class Room {
  public:
   Room(std::size_t kernels, double bytes) : kernels_(static_cast<std::uint32_t>(kernels)) {
     while (leaves_ < kernels_) leaves_ *= 2;
-    least_.assign(2 * leaves_, bytes);
-    added_.assign(2 * leaves_, 0.0);
+    least_.assign(std::size_t{2} * leaves_, bytes);
+    added_.assign(std::size_t{2} * leaves_, 0.0);
   }
 
   void take(const Gap& gap, double bytes) {
