@@ -167,6 +167,18 @@ TEST(Prices, BoundIsBelowEveryPlanAndNearTheExactOne) {
   EXPECT_GT(ratio / cells, 0.98);
 }
 
+TEST(Prices, BeginWhereOthersAre) {
+  deeptm::testing::RandomGraph graph(5);
+  const TinySetting s{graph.make(24, 20)};
+  const Problem problem = s.problem(live_peak_bytes(s.graph) / 3, CopyMode::kAsync);
+  const Chains chains(s.graph);
+  const Rates same = rates(problem, chains, true);
+  Prices first(problem, chains, same), second(problem, chains, same);
+  for (int i = 0; i < 100; ++i) first.climb(10 * problem.costs.all_fast_seconds());
+  second.begin_at(first);
+  EXPECT_DOUBLE_EQ(second.bound(), first.bound());
+}
+
 TEST(Spread, CopiesOutBesideReadersAndInAsLateAsThereIsTime) {
   // A (100, 5 s out, 2 s in) is written by 0, read by 1 and gone from 2 on, back for 5. Kernels take 3 s.
   const TinySetting s{TinyStep({3, 3, 3, 3, 3, 3}).tensor(100, 0, 5).writes(0, 0).reads(1, 0).reads(5, 0).graph()};

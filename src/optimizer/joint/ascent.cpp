@@ -39,9 +39,10 @@ void Prices::refine(std::uint32_t slots) {
 }
 
 void Prices::begin_at(const Prices& other) {
-  if (beside()) refine(other.channels_->slots());
+  channels_ = other.channels_;
+  second_ = other.second_;
   at_ = best_ = other.best_;
-  used_mean_ = other.used_mean_;
+  used_ = used_mean_ = other.used_mean_;
   bound_ = value_ = solve();
   average(1.0);
 }
