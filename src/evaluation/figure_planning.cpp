@@ -49,35 +49,55 @@ Result<Effort> plan_once(const Evaluation& evaluation, const Question& question,
   return Effort{told.at("plan_seconds").get<double>(), told.at("peak_resident_bytes").get<double>() / 1e9};
 }
 
-// The paper's agent is trained once and used again: `agent_kept`, a second run is measured.
-Result<Effort> measure_planning(const Evaluation& evaluation, const Question& question,
-                                const std::filesystem::path& machine_file, bool agent_kept) {
-  if (!agent_kept) return plan_once(evaluation, question, machine_file, {});
-  const std::string agent = (evaluation.options().cache / "measured-agent.json").string();
-  const auto trained = plan_once(evaluation, question, machine_file, {"--save-agent", agent});
-  if (!trained) return trained;
-  return plan_once(evaluation, question, machine_file, {"--agent", agent});
-}
+class PlanningMeter {
+ public:
+  PlanningMeter(const Evaluation& evaluation, const std::filesystem::path& machine_file)
+      : evaluation_(evaluation),
+        machine_file_(machine_file),
+        agent_((evaluation.options().cache / "measured-agent.json").string()) {}
 
-Result<Effort> kept_planning(const Evaluation& evaluation, const Question& question,
-                             const std::filesystem::path& machine_file, bool agent_kept) {
-  Fnv hash;
-  for (const std::string_view text : {std::string_view(question.model), std::string_view(question.policy)})
-    hash.add(text);
-  if (agent_kept) hash.add(kAgentKept);
-  hash.add(std::string_view(machine_to_json(*question.on.machine)));
-  const std::string name = fmt::format("{:016x}-effort", hash.value());
-  if (const auto kept = evaluation.cache().find(name)) {
-    return Effort{kept->at("seconds").get<double>(), kept->at("gigabytes").get<double>()};
+  // Or as it was measured before. `agent_kept`: planning with an agent that is trained already.
+  Result<Effort> measure(const Question& question, bool agent_kept) {
+    Fnv hash;
+    for (const std::string_view text : {std::string_view(question.model), std::string_view(question.policy)})
+      hash.add(text);
+    if (agent_kept) hash.add(kAgentKept);
+    hash.add(std::string_view(machine_to_json(*question.on.machine)));
+    const std::string name = fmt::format("{:016x}-effort", hash.value());
+    if (const auto kept = evaluation_.cache().find(name)) {
+      return Effort{kept->at("seconds").get<double>(), kept->at("gigabytes").get<double>()};
+    }
+    const auto& progress = evaluation_.options().progress;
+    if (progress) progress(fmt::format("measuring {} on {}", question.policy, question.model));
+    const auto effort = agent_kept ? plan_again(question) : plan(question);
+    if (progress) progress("");
+    if (effort) evaluation_.cache().keep(name, {{"seconds", effort->seconds}, {"gigabytes", effort->gigabytes}});
+    return effort;
   }
-  if (evaluation.options().progress) {
-    evaluation.options().progress(fmt::format("measuring {} on {}", question.policy, question.model));
+
+ private:
+  Result<Effort> plan(const Question& question) {
+    const auto policy = find_policy(question.policy);
+    const bool learns = policy && policy->learns;
+    const std::vector<std::string> more =
+        learns ? std::vector<std::string>{"--save-agent", agent_} : std::vector<std::string>{};
+    const auto effort = plan_once(evaluation_, question, machine_file_, more);
+    if (effort && learns) agent_of_ = question.model;
+    return effort;
   }
-  const auto effort = measure_planning(evaluation, question, machine_file, agent_kept);
-  if (evaluation.options().progress) evaluation.options().progress("");
-  if (effort) evaluation.cache().keep(name, {{"seconds", effort->seconds}, {"gigabytes", effort->gigabytes}});
-  return effort;
-}
+
+  // The paper's agent is trained once and used again.
+  Result<Effort> plan_again(const Question& question) {
+    if (agent_of_ != question.model) {
+      if (auto trained = plan(question); !trained) return trained;
+    }
+    return plan_once(evaluation_, question, machine_file_, {"--agent", agent_});
+  }
+
+  const Evaluation& evaluation_;
+  const std::filesystem::path& machine_file_;
+  std::string agent_, agent_of_;  // its file; the model whose agent is there
+};
 
 }  // namespace
 
@@ -94,6 +114,7 @@ Result<std::vector<Figure>> planning_figures(Evaluation& evaluation, const Testb
   if (auto written = write_file(machine_file, machine_to_json(*on.cpu.fitted.machine)); !written) {
     return tl::unexpected(written.error());
   }
+  PlanningMeter meter(evaluation, machine_file);
   for (const std::string& model : evaluation.options().models) {
     for (const auto& [policy, agent_kept] : kPlanners) {
       const std::string series = std::string(policy) + std::string(agent_kept ? kAgentKept : "");
@@ -101,8 +122,7 @@ Result<std::vector<Figure>> planning_figures(Evaluation& evaluation, const Testb
       time.published = published::value_of(published::planning_seconds(), series, model);
       most.published = published::value_of(published::planning_gigabytes(), series, model);
       const Question question{on.cpu.fitted, model, kPaperBatch, std::string(policy), kPaperShare};
-      const auto effort = find_policy(policy) ? kept_planning(evaluation, question, machine_file, agent_kept)
-                                              : Result<Effort>(fail(note_of({})));
+      const auto effort = find_policy(policy) ? meter.measure(question, agent_kept) : Result<Effort>(fail(note_of({})));
       if (interrupted()) return fail("interrupted");
       if (effort) {
         time.ours = effort->seconds;

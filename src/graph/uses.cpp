@@ -32,4 +32,21 @@ std::uint64_t TensorUses::from(TensorIndex t, std::uint64_t b) const {
   return graph_.kernels.size() + graph_.accesses[of(*next_[t]).front()].kernel;
 }
 
+TensorWrites::TensorWrites(const StepGraph& graph)
+    : kernel_count_(static_cast<std::uint32_t>(graph.kernels.size())), kernels_(graph.tensors.size()) {
+  for (const Access& access : graph.accesses) {
+    if (access.writes != 0) kernels_[access.tensor].push_back(access.kernel);
+  }
+}
+
+std::uint32_t TensorWrites::end_before(TensorIndex t, std::uint32_t b) const {
+  const auto next = std::lower_bound(kernels_[t].begin(), kernels_[t].end(), b);
+  return next == kernels_[t].begin() ? 0 : *(next - 1) + 1;
+}
+
+std::uint32_t TensorWrites::next_from(TensorIndex t, std::uint32_t b) const {
+  const auto next = std::lower_bound(kernels_[t].begin(), kernels_[t].end(), b);
+  return next == kernels_[t].end() ? kernel_count_ : *next;
+}
+
 }  // namespace deeptm

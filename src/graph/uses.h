@@ -36,4 +36,19 @@ class TensorUses {
   std::vector<std::uint32_t> first_, accesses_;
 };
 
+// When each tensor is written.
+class TensorWrites {
+ public:
+  explicit TensorWrites(const StepGraph& graph);
+
+  // The boundary behind the last kernel before boundary b that writes it; 0 if none does. Logarithmic.
+  std::uint32_t end_before(TensorIndex t, std::uint32_t b) const;
+  // The first kernel from boundary b on that writes it; the number of kernels if none does. Logarithmic.
+  std::uint32_t next_from(TensorIndex t, std::uint32_t b) const;
+
+ private:
+  std::uint32_t kernel_count_;
+  std::vector<std::vector<KernelIndex>> kernels_;  // by tensor
+};
+
 }  // namespace deeptm

@@ -5,6 +5,8 @@
 #include <array>
 #include <vector>
 
+#include "graph/uses.h"
+
 namespace deeptm {
 namespace {
 
@@ -16,10 +18,7 @@ class Overlap {
         most_kernels_(most_kernels),
         room_{plan.fast_bytes, slow_bytes},
         settled_(graph.tensors.size()),
-        writes_(graph.tensors.size()) {
-    for (const Access& access : graph.accesses) {
-      if (access.writes != 0) writes_[access.tensor].push_back(access.kernel);
-    }
+        writes_(graph) {
     for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
       const Tensor& tensor = graph.tensors[t];
       settled_[t] = tensor.alive_at_start ? 0 : tensor.first_kernel + 1;
@@ -72,10 +71,8 @@ class Overlap {
 
   // From where on nothing writes the tensor until `due` and no other move of it runs.
   std::uint32_t earliest_quiet(const Move& move, std::uint32_t due) const {
-    std::uint32_t start = std::min(due, settled_[move.tensor]);
-    const auto& writes = writes_[move.tensor];
-    const auto after = std::lower_bound(writes.begin(), writes.end(), due);
-    if (after != writes.begin()) start = std::max(start, *(after - 1) + 1);
+    const std::uint32_t settled = std::min(due, settled_[move.tensor]);
+    const std::uint32_t start = std::max(settled, writes_.end_before(move.tensor, due));
     return due > most_kernels_ ? std::max(start, due - most_kernels_) : start;
   }
 
@@ -94,7 +91,7 @@ class Overlap {
   std::array<std::uint64_t, 2> room_;               // by tier
   std::array<std::vector<std::uint64_t>, 2> used_;  // by tier, kernel
   std::vector<std::uint32_t> settled_;              // by tensor: where its last move ended, or it was born
-  std::vector<std::vector<KernelIndex>> writes_;    // by tensor
+  TensorWrites writes_;
 };
 
 }  // namespace

@@ -74,7 +74,7 @@ Plan DeepTm::step(std::string_view policy, Chooser& chooser) {
   Plan plan = run_->run(policy, chooser, start_);
   settled_ = run_->end() == start_;
   start_ = run_->end();
-  if (problem_.mode == CopyMode::kAsync && problem_.machine.copies_overlap_kernels) {
+  if (problem_.copies_beside_kernels()) {
     overlap_moves(plan, problem_.graph, problem_.machine.tiers[1].capacity_bytes, options_.window_kernels);
   }
   return finish(std::move(plan));

@@ -37,12 +37,10 @@ class Search {
     settle_rules(deeptm_, best_);
     if (training_.agent != nullptr) {
       network_ = training_.agent->network;
-      settle_agent(deeptm_, best_);
     } else if (auto trained = train(); !trained) {
       return tl::unexpected(trained.error());
-    } else {
-      settle_agent(deeptm_, best_);  // without exploring
     }
+    settle_agent(deeptm_, best_);
     // Whoever decided: what moves nothing is no better.
     if (auto origin = deeptm_.first_touch()) consider(deeptm_, std::move(*origin), "first-touch", best_);
     const std::string found =

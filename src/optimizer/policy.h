@@ -52,6 +52,9 @@ struct Problem {
   // Told now and then, in a few words, how far a long search is; may be empty.
   std::function<void(std::string_view)> progress{};
   const Training* training = nullptr;  // none: the defaults
+
+  // Asked for, and the machine can.
+  bool copies_beside_kernels() const { return mode == CopyMode::kAsync && machine.copies_overlap_kernels; }
 };
 
 // What a policy may do otherwise, by name: "autotm-sync+rounded".

@@ -15,6 +15,12 @@ constexpr double kMetricShare = 0.03;  // and in the metric
 constexpr int kStage = 200;            // steps with slots of one length
 constexpr std::uint32_t kMostSlots = 256;
 
+template <class Number>
+void mix(std::vector<Number>& mean, const std::vector<Number>& now, double share) {
+  const auto part = static_cast<Number>(share);
+  for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += part * (now[i] - mean[i]);
+}
+
 }  // namespace
 
 // Slots of less time, each with the prices of what it was part of.
@@ -48,16 +54,9 @@ void Prices::begin_at(const Prices& other) {
 }
 
 void Prices::average(double share) {
-  const auto mix = [&](auto& mean, const auto& now) {
-    using Number = typename std::decay_t<decltype(mean)>::value_type;
-    const auto part = static_cast<Number>(share);
-    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += part * (now[i] - mean[i]);
-  };
-  mix(mean_.point, now_.point);
-  mix(mean_.gap, now_.gap);
-  mix(used_mean_.bytes, used_.bytes);
-  mix(used_mean_.extra, used_.extra);
-  for (const Direction direction : {kOut, kIn}) mix(used_mean_.copies[direction], used_.copies[direction]);
+  mix(mean_.point, now_.point, share);
+  mix(mean_.gap, now_.gap, share);
+  for (std::size_t i = 0; i < used_.parts().size(); ++i) mix(*used_mean_.parts()[i], *used_.parts()[i], share);
 }
 
 // How far a use is above what there is, in shares of it: the bound's slope.
@@ -119,15 +118,14 @@ void Prices::move_along(const Values& along, double length) {
 
 // Where an excess goes up and down steps are small.
 void Prices::adapt_metric(const Values& now) {
-  const auto adapt = [&](auto& metric, const auto& by) {
+  for (std::size_t p = 0; p < now.parts().size(); ++p) {
+    std::vector<double>& metric = *metric_.parts()[p];
+    const std::vector<double>& by = *now.parts()[p];
     for (std::size_t i = 0; i < by.size(); ++i) {
       const double old = metric[i] * metric[i];
       metric[i] = std::sqrt(old + kMetricShare * (by[i] * by[i] - old)) + 1e-9;
     }
-  };
-  adapt(metric_.room, now.room);
-  adapt(metric_.wait, now.wait);
-  for (const Direction direction : {kOut, kIn}) adapt(metric_.copy[direction], now.copy[direction]);
+  }
 }
 
 void Prices::keep_best() {
@@ -141,7 +139,7 @@ void Prices::climb(double target) {
     keep_best();
     average(1.0);
     along_ = metric_ = excess(used_);
-    for (auto* metric : {&metric_.room, &metric_.wait, &metric_.copy[kOut], &metric_.copy[kIn]}) {
+    for (auto* metric : metric_.parts()) {
       for (double& each : *metric) each = std::max(0.1, std::abs(each));
     }
     ahead_ = 0.1 * std::max(bound_, 0.1 * target);
@@ -161,12 +159,7 @@ void Prices::climb(double target) {
   if (value_ > bound_) keep_best();
   const Values now = excess(used_);
   adapt_metric(now);
-  const auto mix = [](auto& mean, const auto& add) {
-    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += kAlongShare * (add[i] - mean[i]);
-  };
-  mix(along_.room, now.room);
-  mix(along_.wait, now.wait);
-  for (const Direction direction : {kOut, kIn}) mix(along_.copy[direction], now.copy[direction]);
+  for (std::size_t i = 0; i < now.parts().size(); ++i) mix(*along_.parts()[i], *now.parts()[i], kAlongShare);
   if (bound_ >= base_ + 0.5 * ahead_) {
     base_ = bound_;
     missed_levels_ = 0;
@@ -187,9 +180,7 @@ void Prices::settle(double target) {
   }
   if (metric_.room.empty()) {
     metric_ = at_;
-    for (auto* metric : {&metric_.room, &metric_.wait, &metric_.copy[kOut], &metric_.copy[kIn]}) {
-      std::fill(metric->begin(), metric->end(), 1.0);
-    }
+    for (auto* metric : metric_.parts()) std::fill(metric->begin(), metric->end(), 1.0);
   }
   at_ = best_;
   const Values along = excess(used_mean_);

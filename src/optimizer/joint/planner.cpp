@@ -24,7 +24,7 @@ class Planner {
  public:
   explicit Planner(const Problem& problem)
       : problem_(problem),
-        beside_(problem.mode == CopyMode::kAsync && problem.machine.copies_overlap_kernels),
+        beside_(problem.copies_beside_kernels()),
         chains_(problem.graph),
         rates_(rates(problem, chains_, false)),
         best_rates_(rates(problem, chains_, true)),

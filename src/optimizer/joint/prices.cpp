@@ -50,7 +50,7 @@ Prices::Prices(const Problem& problem, const Chains& chains, const Rates& rates)
     seconds.push_back(problem.costs.seconds(cost, 0.0));
     time_.push_back(time_.back() + seconds.back());
   }
-  if (problem.mode == CopyMode::kAsync && problem.machine.copies_overlap_kernels && time_.back() > 0) {
+  if (problem.copies_beside_kernels() && time_.back() > 0) {
     channels_.emplace(seconds, kFewestSlots);
     lost_ = std::min(1.0, problem.machine.copy_cores / problem.machine.compute.threads);
     for (std::vector<double>& copy : at_.copy) copy.resize(channels_->slots());
@@ -174,9 +174,7 @@ double Prices::solve() {
     const double compute = problem_.costs.overlaps_memory ? 1 - theta_[k] : 1.0;
     value += left_[k] * (compute * kernels_[k].compute + theta_[k] * kernels_[k].fast) - at_.room[k];
   }
-  for (std::vector<double>* use : {&used_.bytes, &used_.extra, &used_.copies[kOut], &used_.copies[kIn]}) {
-    std::fill(use->begin(), use->end(), 0.0);
-  }
+  for (std::vector<double>* use : used_.parts()) std::fill(use->begin(), use->end(), 0.0);
   for (std::size_t c = 0; c < chains_.chains.size(); ++c) {
     const Chain& chain = chains_.chains[c];
     ask(chain, c);

@@ -58,12 +58,17 @@ class Prices {
   struct Values {
     std::vector<double> room, wait;
     ByDirection copy;
+
+    std::array<std::vector<double>*, 4> parts() { return {&room, &wait, &copy[kOut], &copy[kIn]}; }
+    std::array<const std::vector<double>*, 4> parts() const { return {&room, &wait, &copy[kOut], &copy[kIn]}; }
   };
   // What ways use: by kernel, bytes in fast memory and seconds of memory more than with all tensors fast; by slot,
   // seconds of copies.
   struct Use {
     std::vector<double> bytes, extra;
     ByDirection copies;
+
+    std::array<std::vector<double>*, 4> parts() { return {&bytes, &extra, &copies[kOut], &copies[kIn]}; }
   };
   struct Slots {
     std::array<std::uint32_t, 2> slot{};

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/bytes.h"
+
 namespace deeptm::joint {
 namespace {
 
@@ -12,9 +14,16 @@ constexpr double kGenerous = 0.02;
 
 // Pages, or all of it.
 double whole(const Chain& chain, double bytes) {
-  constexpr double kPage = 4096;
+  constexpr auto kPage = static_cast<double>(kPageBytes);
   if (bytes >= chain.bytes) return chain.bytes;
   return std::max(0.0, std::floor(bytes / kPage) * kPage);
+}
+
+// The least by `value` first.
+template <class Value>
+void sort_by(std::vector<std::uint32_t>& items, Value value) {
+  std::sort(items.begin(), items.end(),
+            [&](auto a, auto b) { return std::pair(value(a), a) < std::pair(value(b), b); });
 }
 
 }  // namespace
@@ -121,8 +130,7 @@ double Repair::thin_gaps(KernelIndex k, double over) {
     const Gap& gap = chains_.gaps[g];
     if (gap.steps == 0 || k >= gap.begin || k < gap.end) here.push_back(g);
   }
-  std::sort(here.begin(), here.end(),
-            [&](auto a, auto b) { return std::pair(missed_[a], a) < std::pair(missed_[b], b); });
+  sort_by(here, [&](auto g) { return missed_[g]; });
   for (const std::uint32_t g : here) {
     if (over <= 0) break;
     const double before = bytes_.gap[g];
@@ -134,7 +142,7 @@ double Repair::thin_gaps(KernelIndex k, double over) {
 
 void Repair::thin_points(KernelIndex k, double over) {
   std::vector<std::uint32_t>& here = points_at_[k];
-  std::sort(here.begin(), here.end(), [&](auto a, auto b) { return std::pair(loss_[a], a) < std::pair(loss_[b], b); });
+  sort_by(here, [&](auto p) { return loss_[p]; });
   for (const std::uint32_t p : here) {
     if (over <= 0) break;
     const double before = bytes_.point[p];
@@ -148,8 +156,7 @@ void Repair::keep_more() {
   for (std::uint32_t g = 0; g < chains_.gaps.size(); ++g) {
     if (bytes_.gap[g] < most(chain_of_gap(g), g)) order.push_back(g);
   }
-  std::sort(order.begin(), order.end(),
-            [&](auto a, auto b) { return std::pair(-missed_[a], a) < std::pair(-missed_[b], b); });
+  sort_by(order, [&](auto g) { return -missed_[g]; });
   for (const std::uint32_t g : order) {
     const double limit = most(chain_of_gap(g), g);
     const double room = bytes_.gap[g] + std::max(0.0, room_.left(chains_.gaps[g]));

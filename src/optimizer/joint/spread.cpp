@@ -5,6 +5,7 @@
 #include <set>
 #include <tuple>
 
+#include "graph/uses.h"
 #include "optimizer/joint/room.h"
 #include "simulator/simulator.h"
 
@@ -23,12 +24,9 @@ class Spreading {
         after_(plan.moves.size(), kNone),
         missing_(kernels_),
         time_{0.0},
-        writes_(problem.graph.tensors.size()) {
+        writes_(problem.graph) {
     for (const double work : simulate(problem.graph, problem.machine, problem.costs, plan).kernel_work)
       time_.push_back(time_.back() + work);
-    for (const Access& access : graph_.accesses) {
-      if (access.writes != 0) writes_[access.tensor].push_back(access.kernel);
-    }
     link();
     take_room();
   }
@@ -95,20 +93,12 @@ class Spreading {
     const auto at = std::lower_bound(time_.begin(), time_.end(), time);
     return std::min(kernels_, static_cast<std::uint32_t>(at - time_.begin()));
   }
-  // Behind the last kernel before `boundary` that writes it; before the next one that does.
-  std::uint32_t written_before(TensorIndex t, std::uint32_t boundary) const {
-    const auto next = std::lower_bound(writes_[t].begin(), writes_[t].end(), boundary);
-    return next == writes_[t].begin() ? 0 : *(next - 1) + 1;
-  }
-  std::uint32_t written_behind(TensorIndex t, std::uint32_t boundary) const {
-    const auto next = std::lower_bound(writes_[t].begin(), writes_[t].end(), boundary);
-    return next == writes_[t].end() ? kernels_ : *next;
-  }
   // From where on the bytes may be copied, if they are to be there at `boundary`.
   std::uint32_t ready(std::size_t m, std::uint32_t boundary) const {
     const TensorIndex t = plan_.moves[m].tensor;
     const Tensor& tensor = graph_.tensors[t];
-    std::uint32_t ready = std::max(written_before(t, boundary), tensor.alive_at_start ? 0 : tensor.first_kernel + 1);
+    std::uint32_t ready =
+        std::max(writes_.end_before(t, boundary), tensor.alive_at_start ? 0 : tensor.first_kernel + 1);
     if (before_[m] != kNone) ready = std::max(ready, plan_.moves[before_[m]].deadline);
     return std::min(ready, boundary);
   }
@@ -147,7 +137,7 @@ class Spreading {
     std::uint32_t last = boundary_behind(time + seconds(move));
     if (!tensor.alive_at_end) last = std::min(last, tensor.last_kernel);
     if (after_[m] != kNone) last = std::min(last, plan_.moves[after_[m]].start);
-    last = std::max(gone, std::min(last, written_behind(move.tensor, gone)));
+    last = std::max(gone, std::min(last, writes_.next_from(move.tensor, gone)));
     const std::uint32_t wanted = last;
     while (last > gone && !fits({gone, last, 0}, move)) --last;
     miss(last, wanted, move);
@@ -181,10 +171,10 @@ class Spreading {
   const Machine& machine_;
   std::uint32_t kernels_;
   Room room_;
-  std::vector<std::size_t> before_, after_;       // by move: of the same tensor
-  std::vector<double> missing_;                   // bytes, by kernel
-  std::vector<double> time_;                      // by boundary, without waits
-  std::vector<std::vector<KernelIndex>> writes_;  // by tensor
+  std::vector<std::size_t> before_, after_;  // by move: of the same tensor
+  std::vector<double> missing_;              // bytes, by kernel
+  std::vector<double> time_;                 // by boundary, without waits
+  TensorWrites writes_;
 };
 
 }  // namespace
