@@ -1,202 +1,194 @@
 // SPDX-License-Identifier: Apache-2.0
-// How prices are improved.
+// How prices rise.
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <span>
 
 #include "optimizer/joint/prices.h"
 
 namespace deeptm::joint {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kMeanShare = 0.03;    // of the last way in the mean
-constexpr double kAlongShare = 0.3;    // of the last excess in the direction
-constexpr double kMetricShare = 0.03;  // and in the metric
-constexpr int kStage = 200;            // steps with slots of one length
-constexpr std::uint32_t kMostSlots = 256;
+constexpr int kStage = 40;  // steps with slots of one length
+constexpr std::uint32_t kFiner = 8, kMostSlots = 256;
+constexpr double kRoomScale = 2.0;  // of a kernel's time
+constexpr double kEnough = 1e-4;    // of the bound
 
-template <class Number>
-void mix(std::vector<Number>& mean, const std::vector<Number>& now, double share) {
-  const auto part = static_cast<Number>(share);
-  for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += part * (now[i] - mean[i]);
+// The nearest numbers of which none is below 0 and the sum not above `most`.
+void project_on_simplex(std::span<double* const> numbers, double most) {
+  std::vector<double> sorted;
+  double sum = 0.0;
+  for (const double* number : numbers) {
+    sorted.push_back(*number);
+    sum += std::max(0.0, *number);
+  }
+  double less = 0.0;
+  if (sum > most) {
+    std::sort(sorted.begin(), sorted.end(), std::greater<>());
+    double above = -most;
+    for (std::size_t i = 0; i < sorted.size(); ++i) {
+      above += sorted[i];
+      less = above / static_cast<double>(i + 1);
+      if (i + 1 == sorted.size() || less >= sorted[i + 1]) break;
+    }
+  }
+  for (double* number : numbers) *number = std::max(0.0, *number - less);
+}
+
+void mix(std::vector<float>& mean, const std::vector<float>& other, double share) {
+  const auto part = static_cast<float>(share);
+  for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += part * (other[i] - mean[i]);
+}
+
+template <class Parts>
+Bundle::Vector joined(const Parts& parts) {
+  Bundle::Vector all;
+  for (const auto* part : parts) all.insert(all.end(), part->begin(), part->end());
+  return all;
 }
 
 }  // namespace
 
-// Slots of less time, each with the prices of what it was part of.
-void Prices::refine(std::uint32_t slots) {
-  const Channels before = *channels_;
-  std::vector<double> seconds;
-  for (std::size_t k = 0; k < kernels_.size(); ++k) seconds.push_back(time_[k + 1] - time_[k]);
-  channels_.emplace(seconds, slots);
-  const auto remap = [&](ByDirection& values, bool by_time) {
-    for (std::vector<double>& old : values) {
-      if (old.empty()) continue;
-      std::vector<double> now(channels_->slots());
-      for (std::uint32_t s = 0; s < now.size(); ++s) {
-        const std::uint32_t was = before.slot_of(channels_->begin(s));
-        now[s] = old[was] * (by_time ? channels_->seconds(s) / before.seconds(was) : 1.0);
-      }
-      old = std::move(now);
-    }
-  };
-  for (ByDirection* values : {&at_.copy, &best_.copy, &used_.copies, &used_mean_.copies}) remap(*values, true);
-  for (ByDirection* values : {&along_.copy, &metric_.copy, &second_}) remap(*values, false);
-}
-
-void Prices::begin_at(const Prices& other) {
-  channels_ = other.channels_;
-  second_ = other.second_;
-  at_ = best_ = other.best_;
-  used_ = used_mean_ = other.used_mean_;
-  bound_ = value_ = solve();
-  average(1.0);
-}
-
-void Prices::average(double share) {
-  mix(mean_.point, now_.point, share);
-  mix(mean_.gap, now_.gap, share);
-  for (std::size_t i = 0; i < used_.parts().size(); ++i) mix(*used_mean_.parts()[i], *used_.parts()[i], share);
-}
-
-// How far a use is above what there is, in shares of it: the bound's slope.
-Prices::Values Prices::excess(const Use& use) const {
+// How far what is used is above what there is, in shares of it: the bound's slope.
+Prices::Values Prices::excess() const {
   Values excess = at_;
   std::vector<double> work(beside() ? channels_->slots() : 0);
   for (std::uint32_t k = 0; k < kernels_.size(); ++k) {
     const Kernel& kernel = kernels_[k];
-    const double memory = kernel.fast + use.extra[k];
-    excess.room[k] = use.bytes[k] / limit_ - 1;
+    const double memory = kernel.fast + used_.extra[k];
+    excess.room[k] = used_.bytes[k] / limit_ - 1;
     excess.wait[k] = kernel.contested ? left_[k] * (memory / kernel.compute - 1) : 0.0;
     if (!beside()) continue;
     const double compute = problem_.costs.overlaps_memory ? 1 - theta_[k] : 1.0;
     work[channels_->slot_of(k)] += compute * kernel.compute + theta_[k] * memory;
   }
   for (std::uint32_t s = 0; s < work.size(); ++s) {
+    const auto& [copies, stalls] = used_.copies;
     for (const Direction direction : {kOut, kIn}) {
-      excess.copy[direction][s] = (use.copies[direction][s] - work[s]) / channels_->seconds(s);
+      excess.copy[direction][s] = (copies[direction][s] - work[s]) / channels_->seconds(s);
+      excess.lost[direction][s] = lost_ * copies[direction][s] / channels_->seconds(s);
     }
+    excess.stall[s] = stalls[kOut][s] - stalls[kIn][s];
   }
   return excess;
 }
 
-// Squared by the metric, where prices may follow.
-double Prices::length_of(const Values& along) const {
-  double sum = 0.0;
-  const auto add = [&](double by, double price, double most, double metric) {
-    if ((by > 0 && price < most) || (by < 0 && price > 0)) sum += by * by / metric;
-  };
+Bundle::Vector Prices::scale() const {
+  Values scale = at_;
+  const double mean = time_.back() / static_cast<double>(std::max<std::size_t>(1, kernels_.size()));
   for (std::size_t k = 0; k < kernels_.size(); ++k) {
-    add(along.room[k], at_.room[k], kInfinity, metric_.room[k]);
-    if (kernels_[k].contested) add(along.wait[k], at_.wait[k], kernels_[k].compute, metric_.wait[k]);
+    scale.room[k] = kRoomScale * std::max(mean, seconds_[k]);
+    scale.wait[k] = kernels_[k].contested ? kernels_[k].compute : 0.0;
   }
-  for (const Direction direction : {kOut, kIn}) {
-    for (std::uint32_t s = 0; s < along.copy[direction].size(); ++s) {
-      add(along.copy[direction][s], at_.copy[direction][s], channels_->seconds(s), metric_.copy[direction][s]);
-    }
-  }
-  return sum;
-}
-
-void Prices::move_along(const Values& along, double length) {
-  for (std::size_t k = 0; k < kernels_.size(); ++k) {
-    at_.room[k] = std::max(0.0, at_.room[k] + length * along.room[k] / metric_.room[k]);
-    at_.wait[k] = std::clamp(at_.wait[k] + length * along.wait[k] / metric_.wait[k], 0.0, kernels_[k].compute);
-  }
-  for (std::uint32_t s = 0; s < along.copy[kOut].size(); ++s) {
-    double sum = 0.0;
+  for (std::uint32_t s = 0; s < scale.stall.size(); ++s) {
     for (const Direction direction : {kOut, kIn}) {
-      double& price = at_.copy[direction][s];
-      price = std::max(0.0, price + length * along.copy[direction][s] / metric_.copy[direction][s]);
-      sum += price;
+      scale.copy[direction][s] = channels_->seconds(s);
+      scale.lost[direction][s] = lost_ > 0 ? channels_->seconds(s) : 0.0;
     }
-    const double seconds = channels_->seconds(s);
-    if (sum <= seconds) continue;
-    for (const Direction direction : {kOut, kIn}) at_.copy[direction][s] *= seconds / sum;
+    scale.stall[s] = 1.0;
   }
+  return joined(std::as_const(scale).parts());
 }
 
-// Where an excess goes up and down steps are small.
-void Prices::adapt_metric(const Values& now) {
-  for (std::size_t p = 0; p < now.parts().size(); ++p) {
-    std::vector<double>& metric = *metric_.parts()[p];
-    const std::vector<double>& by = *now.parts()[p];
-    for (std::size_t i = 0; i < by.size(); ++i) {
-      const double old = metric[i] * metric[i];
-      metric[i] = std::sqrt(old + kMetricShare * (by[i] * by[i] - old)) + 1e-9;
-    }
+// The nearest prices that there may be: of a kernel's second, or a slot's, no more is paid than all of it.
+void Prices::make_valid(Bundle::Vector& prices) const {
+  const std::size_t kernels = kernels_.size(), slots = at_.stall.size();
+  double* const room = prices.data();
+  double* const wait = room + kernels;
+  double* const copies = wait + kernels;  // four parts
+  double* const stall = copies + 4 * slots;
+  for (std::size_t k = 0; k < kernels; ++k) {
+    room[k] = std::max(0.0, room[k]);
+    wait[k] = std::clamp(wait[k], 0.0, kernels_[k].contested ? kernels_[k].compute : 0.0);
+  }
+  for (std::uint32_t s = 0; s < slots; ++s) {
+    std::array<double*, 4> paid{};
+    for (std::size_t part = 0; part < paid.size(); ++part) paid[part] = copies + part * slots + s;
+    project_on_simplex(std::span(paid).first(lost_ > 0 ? 4 : 2), channels_->seconds(s));
+    stall[s] = std::clamp(stall[s], 0.0, 1.0);
   }
 }
 
 void Prices::keep_best() {
+  if (value_ <= bound_) return;
   bound_ = value_;
   best_ = at_;
 }
 
-void Prices::climb(double target) {
-  if (turns_++ == 0) {
-    value_ = solve();
-    keep_best();
-    average(1.0);
-    along_ = metric_ = excess(used_);
-    for (auto* metric : metric_.parts()) {
-      for (double& each : *metric) each = std::max(0.1, std::abs(each));
-    }
-    ahead_ = 0.1 * std::max(bound_, 0.1 * target);
-    base_ = bound_;
-    return;
-  }
-  if (beside() && turns_ % kStage == 0 && channels_->slots() < kMostSlots) {
-    refine(std::min(kMostSlots, 4 * channels_->slots()));
-    at_ = best_;
-    base_ = value_ = solve();
-    ahead_ = std::max(ahead_, 0.01 * bound_);
-  }
-  const double length = length_of(along_);
-  if (length > 0.0) move_along(along_, std::max(0.0, base_ + ahead_ - value_) / length);
+void Prices::restart() {
   value_ = solve();
-  average(std::max(kMeanShare, 1.0 / turns_));
-  if (value_ > bound_) keep_best();
-  const Values now = excess(used_);
-  adapt_metric(now);
-  for (std::size_t i = 0; i < now.parts().size(); ++i) mix(*along_.parts()[i], *now.parts()[i], kAlongShare);
-  if (bound_ >= base_ + 0.5 * ahead_) {
-    base_ = bound_;
-    missed_levels_ = 0;
-    ahead_ *= 1.5;
-  } else if (++missed_levels_ >= 25) {
-    base_ = value_ = bound_;
-    at_ = best_;
-    ahead_ *= 0.5;
-    missed_levels_ = 0;
-  }
+  keep_best();
+  bundle_.start(joined(std::as_const(at_).parts()), value_, joined(excess().parts()), scale(),
+                [this](Bundle::Vector& prices) { make_valid(prices); });
+  ways_of_cuts_.assign(1, now_);
 }
 
-void Prices::settle(double target) {
-  if (bound_ == -kInfinity) {
-    value_ = solve();
-    keep_best();
-    average(1.0);
-  }
-  if (metric_.room.empty()) {
-    metric_ = at_;
-    for (auto* metric : metric_.parts()) std::fill(metric->begin(), metric->end(), 1.0);
-  }
+// Slots of less time, each with the prices of what it was part of.
+void Prices::refine() {
+  wanted_slots_ = std::min(kMostSlots, kFiner * wanted_slots_);
+  const Channels before = *channels_;
+  open_channels(wanted_slots_);
   at_ = best_;
-  const Values along = excess(used_mean_);
-  const double length = length_of(along);
-  if (length == 0.0) return;
-  move_along(along, stride_ * std::clamp(target - bound_, 1e-6 * target, 0.1 * bound_) / length);
-  value_ = solve();
-  average(std::max(kMeanShare, 1.0 / ++turns_));
-  if (value_ > bound_) {
-    keep_best();
-    missed_strides_ = 0;
-    stride_ = std::min(2.0, stride_ * 1.1);
-  } else if (++missed_strides_ >= 10) {
-    stride_ *= 0.7;
-    missed_strides_ = 0;
+  const auto share = [&](std::vector<double>& old, bool by_time) {
+    std::vector<double> now(channels_->slots());
+    for (std::uint32_t s = 0; s < now.size(); ++s) {
+      const std::uint32_t was = before.slot_of(channels_->begin(s));
+      now[s] = old[was] * (by_time ? channels_->seconds(s) / before.seconds(was) : 1.0);
+    }
+    old = std::move(now);
+  };
+  for (ByDirection* values : {&at_.copy, &at_.lost})
+    for (std::vector<double>& direction : *values) share(direction, true);
+  share(at_.stall, false);
+  best_ = at_;
+  bound_ = -std::numeric_limits<double>::infinity();
+  restart();
+}
+
+void Prices::begin_at(const Prices& other) {
+  wanted_slots_ = kMostSlots;
+  if (other.channels_) open_channels(other.wanted_slots_);
+  at_ = best_ = other.best_;
+  turns_ = 1;
+  restart();
+}
+
+void Prices::improve() {
+  if (turns_++ == 0) return restart();
+  if (beside() && turns_ % kStage == 0 && wanted_slots_ < kMostSlots) return refine();
+  const Bundle::Vector& prices = bundle_.propose();
+  auto from = prices.begin();
+  for (std::vector<double>* part : at_.parts()) {
+    const auto to = from + static_cast<std::ptrdiff_t>(part->size());
+    std::copy(from, to, part->begin());
+    from = to;
   }
+  value_ = solve();
+  keep_best();
+  if (const Bundle::Merge merge = bundle_.make_room(); merge.share > 0) {
+    Shares &into = ways_of_cuts_[merge.into], &gone = ways_of_cuts_[merge.gone];
+    mix(into.point, gone.point, merge.share);
+    mix(into.gap, gone.gap, merge.share);
+  }
+  const std::size_t cut = bundle_.tell(value_, joined(excess().parts()));
+  ways_of_cuts_.resize(std::max(ways_of_cuts_.size(), cut + 1));
+  ways_of_cuts_[cut] = now_;
+}
+
+bool Prices::is_high() const {
+  return turns_ > 1 && (!beside() || wanted_slots_ >= kMostSlots) && bundle_.expected() < kEnough * bound_;
+}
+
+Shares Prices::shares() const {
+  Shares mean{std::vector<float>(now_.point.size()), std::vector<float>(now_.gap.size())};
+  for (std::size_t c = 0; c < ways_of_cuts_.size(); ++c) {
+    const auto weight = static_cast<float>(bundle_.weights()[c]);
+    if (weight == 0.0F) continue;
+    for (std::size_t i = 0; i < mean.point.size(); ++i) mean.point[i] += weight * ways_of_cuts_[c].point[i];
+    for (std::size_t i = 0; i < mean.gap.size(); ++i) mean.gap[i] += weight * ways_of_cuts_[c].gap[i];
+  }
+  return mean;
 }
 
 }  // namespace deeptm::joint

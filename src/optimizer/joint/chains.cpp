@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "optimizer/joint/chains.h"
 
+#include <algorithm>
+#include <numeric>
+
+#include "graph/summary.h"
 #include "graph/uses.h"
 
 namespace deeptm::joint {
@@ -22,7 +26,7 @@ class Linking {
   }
 
  private:
-  bool counts(TensorIndex t) const { return !graph_.tensors[t].foreign && !uses_.of(t).empty(); }
+  bool counts(TensorIndex t) const { return !graph_.tensors[t].foreign && !uses_.of(t).empty() && !made_.pinned[t]; }
   // What the chain comes from or goes on with.
   std::optional<TensorIndex> linked(std::optional<TensorIndex> other, TensorIndex t) const {
     if (!other || !counts(*other) || graph_.tensors[*other].bytes != graph_.tensors[t].bytes) return std::nullopt;
@@ -92,6 +96,24 @@ class Linking {
 
 }  // namespace
 
-Chains::Chains(const StepGraph& graph) { Linking(graph, *this).run(); }
+Chains::Chains(const StepGraph& graph, std::uint64_t fast_bytes)
+    : pinned(graph.tensors.size()), pinned_bytes(graph.kernels.size() + 1) {
+  constexpr double kNotable = 0.01;
+  for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
+    const Tensor& tensor = graph.tensors[t];
+    if (tensor.foreign || tensor.bytes > kMicroBytes) continue;
+    pinned[t] = true;
+    pinned_bytes[tensor.first_kernel] += static_cast<double>(tensor.bytes);
+    pinned_bytes[tensor.last_kernel + 1] -= static_cast<double>(tensor.bytes);
+  }
+  std::partial_sum(pinned_bytes.begin(), pinned_bytes.end(), pinned_bytes.begin());
+  pinned_bytes.pop_back();
+  const double most = pinned_bytes.empty() ? 0.0 : *std::max_element(pinned_bytes.begin(), pinned_bytes.end());
+  if (most > kNotable * static_cast<double>(fast_bytes)) {
+    pinned.assign(pinned.size(), false);
+    pinned_bytes.assign(pinned_bytes.size(), 0.0);
+  }
+  Linking(graph, *this).run();
+}
 
 }  // namespace deeptm::joint

@@ -49,15 +49,19 @@ struct Chain {
   bool is_tail(std::uint32_t gap) const { return !round && gap == first_gap + points; }
 };
 
-// Linear in the graph's size. Tensors that no kernel uses are in no chain; they belong in slow memory.
+// Linear in the graph's size. Tensors that no kernel uses are in no chain; they belong in slow memory. Neither are
+// micro tensors, unless they take a notable share of so many fast bytes: they stay fast (*pinned*), as the DeepTM
+// paper's do.
 struct Chains {
-  explicit Chains(const StepGraph& graph);
+  Chains(const StepGraph& graph, std::uint64_t fast_bytes);
 
   std::vector<Chain> chains;
   std::vector<Point> points;
   std::vector<Gap> gaps;
   std::vector<Gap> unwritten;  // by gap: from the last write before it, or birth, to the gap
   std::vector<std::uint32_t> chain_of_point, chain_of_gap;
+  std::vector<bool> pinned;          // by tensor
+  std::vector<double> pinned_bytes;  // by kernel
 };
 
 }  // namespace deeptm::joint

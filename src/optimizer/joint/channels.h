@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copies beside kernels as prices see them: the step is cut into slots of about equal time, in each of which the
-// copies of a direction take at most as long as its kernels. A second of a direction's copies has a price by slot.
+// Copies beside kernels as prices see them. The step is cut into slots; in each of them the copies of a direction take
+// at most as long as its kernels, and longer only where all kernels wait. A second of a direction's copies has a price
+// by slot, beside kernels and while they wait.
+//
+//     slot     |  kernel  | kernels of |  kernel  |     kernels of half a slot's time or more are slots of their own
+//              |          |little time |          |
 #pragma once
 
 #include <array>
@@ -15,7 +19,9 @@ using ByDirection = std::array<std::vector<double>, 2>;
 
 class Channels {
  public:
-  // `seconds` by kernel, some of them above 0; about so many slots.
+  enum Place : std::uint8_t { kBeside, kStall };  // beside kernels; while they wait
+
+  // `seconds` by kernel, some of them above 0; slots of the step's time divided by `wanted`, or less.
   Channels(const std::vector<double>& seconds, std::uint32_t wanted);
 
   std::uint32_t slots() const { return static_cast<std::uint32_t>(seconds_.size()); }
@@ -23,33 +29,53 @@ class Channels {
   std::uint32_t begin(std::uint32_t slot) const { return begin_[slot]; }  // its first boundary
   double seconds(std::uint32_t slot) const { return seconds_[slot]; }
 
-  // At these prices: of a second of copying by direction and slot; of a byte's room, summed up by boundary. `rate`:
+  // What a second of copying costs, by place, direction and slot, and a byte's room, summed up by boundary. `rate`:
   // seconds of copying a byte, by direction. O(slots log).
-  void set(const ByDirection& price, const std::vector<double>& room, const std::array<double, 2>& rate);
+  void set(const std::array<ByDirection, 2>& price, const std::vector<double>& room, const std::array<double, 2>& rate);
 
-  // The cheapest slot for a copy in the gap, and what it costs there: a second of it, and a byte's room that it takes
-  // while it waits for the slot (out) or for its use (in). Constant time.
   struct Choice {
+    bool found = false;
+    Place place = kBeside;
     std::uint32_t slot = 0;
-    double second = 0.0, room = 0.0;
+    double second = 0.0, room = 0.0;  // a second of it; a byte's room that it takes
+    Gap waits{};                      // from its last use to the copy (out), from the copy to its use (in)
   };
+  // The cheapest place for a copy in the gap. Constant time.
   Choice cheapest(Direction direction, const Gap& gap) const;
   // Out, beside what is kept anyway: no room is taken for it.
   Choice cheapest_early(const Gap& kept) const;
 
  private:
-  // By what a table finds the cheapest.
+  // By what a table finds the cheapest, for each place.
   enum Key : std::uint8_t { kOutLater, kInBefore, kOutEarly, kKeys };
-  std::uint32_t cheapest_slot(Key key, const Gap& gap) const;
+  // Slots [from, to), counted through two steps.
+  struct Slots {
+    std::uint32_t from = 0, to = 0;
+    bool empty() const { return from >= to; }
+  };
+  struct Table {
+    std::vector<double> costs;                       // of two steps one after the other, by slot
+    std::vector<std::vector<std::uint32_t>> lowest;  // by power of two: where in slots [s, s + 2^power) it is least
+  };
 
-  std::vector<std::uint32_t> slot_of_;  // by boundary
-  std::vector<std::uint32_t> begin_;    // by slot, and the step's end
+  void fill(Table& table) const;
+  Slots beside(const Gap& gap) const;
+  Slots around(const Gap& gap) const;
+  std::uint32_t cheapest_slot(const Table& table, const Slots& slots) const;
+  Choice choice(Place place, Direction direction, const Gap& gap, std::uint32_t s) const;
+  double cost(Direction direction, const Choice& choice) const {
+    return rate_[direction] * choice.second + choice.room;
+  }
+
+  std::uint32_t kernels_;
+  std::vector<std::uint32_t> slot_of_;       // by boundary
+  std::vector<std::uint32_t> begin_;         // by slot, and the step's end
+  std::vector<std::uint32_t> first_, last_;  // by slot: of its kernels that take time
   std::vector<double> seconds_;
-  ByDirection price_;
+  std::array<ByDirection, 2> price_;
   std::vector<double> room_;
-  // Of two steps one after the other, by slot; and by power of two: where in slots [s, s + 2^power) it is least.
-  std::array<std::vector<double>, kKeys> costs_;
-  std::array<std::vector<std::vector<std::uint32_t>>, kKeys> tables_;
+  std::array<double, 2> rate_{};
+  std::array<std::array<Table, kKeys>, 2> tables_;  // by place
 };
 
 }  // namespace deeptm::joint

@@ -10,7 +10,10 @@ class Writer {
  public:
   Writer(const Problem& problem, std::string_view policy, const Chains& chains, const Placement& placement)
       : chains_(chains), placement_(placement), plan_(plan_for(problem, policy)) {
-    for (const Tensor& tensor : problem.graph.tensors) plan_.births.push_back({tensor.foreign ? tensor.bytes : 0, 1});
+    for (TensorIndex t = 0; t < problem.graph.tensors.size(); ++t) {
+      const Tensor& tensor = problem.graph.tensors[t];
+      plan_.births.push_back({tensor.foreign || chains.pinned[t] ? tensor.bytes : 0, 1});
+    }
     plan_.mode = CopyMode::kSync;
   }
 

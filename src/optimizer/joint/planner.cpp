@@ -15,34 +15,41 @@ namespace {
 
 using namespace joint;
 
-constexpr int kSteps = 1000, kBoundSteps = 300;
-constexpr int kClimbs = 200, kClimbsBeside = 600;  // of the steps; the others settle
-constexpr int kStepsOfPlan = 50, kStepsOfPlanBeside = 200;
-constexpr int kRounds = 8;  // of a plan beside kernels: with room for what moves
+// Of prices: steps in all, and of those of the bound; plans are made every so many.
+constexpr int kSteps = 120, kStepsBeside = 320;
+constexpr int kBoundSteps = 60, kBoundStepsBeside = 150;
+constexpr int kStepsOfPlan = 40, kStepsOfPlanBeside = 80;
+constexpr double kPartRate = 0.75;  // of the rate of much
+constexpr int kRounds = 4;          // of a plan beside kernels: with room for what moves
+
+// How plans are made of shares.
+struct Manner {
+  std::uint64_t part_bytes = 0;  // copies beside kernels
+  Repair::Options repair;
+  double seconds = 0.0;  // the best step so far
+};
 
 class Planner {
  public:
   explicit Planner(const Problem& problem)
       : problem_(problem),
         beside_(problem.copies_beside_kernels()),
-        chains_(problem.graph),
+        chains_(problem.graph, problem.fast_bytes),
         rates_(rates(problem, chains_, false)),
         best_rates_(rates(problem, chains_, true)),
         prices_(problem, chains_, rates_),
         repair_(problem, chains_),
-        addresses_(lay_out(problem.graph).addresses) {}
+        addresses_(lay_out(problem.graph).addresses),
+        manners_(manners()) {}
 
   Result<Plan> run() {
     for (auto* simple : {plan_first_touch, plan_belady}) {
       if (auto plan = simple(problem_)) consider(std::move(*plan));
     }
-    for (int step = 0; step < kSteps && !stopped(); ++step) {
-      if (step < (beside_ ? kClimbsBeside : kClimbs)) {
-        prices_.climb(seconds_);
-      } else {
-        prices_.settle(seconds_);
-      }
-      if ((step + 1) % (beside_ ? kStepsOfPlanBeside : kStepsOfPlan) == 0) plan_at_prices(step + 1);
+    const int steps = beside_ ? kStepsBeside : kSteps, steps_of_plan = beside_ ? kStepsOfPlanBeside : kStepsOfPlan;
+    for (int step = 1; step <= steps && !stopped(); ++step) {
+      prices_.improve();
+      if (step % steps_of_plan == 0) plan_at_prices(fmt::format("step {} of {}", step, steps));
     }
     const double bound = find_bound();
     best_.options = fmt::format("{:.2f} % above the bound", 100 * std::max(0.0, seconds_ / bound - 1));
@@ -52,37 +59,64 @@ class Planner {
  private:
   bool stopped() const { return problem_.training != nullptr && problem_.training->stop && problem_.training->stop(); }
 
-  void plan_at_prices(int steps) {
-    std::vector<double> free(problem_.graph.kernels.size());
-    for (int round = 0; round < (beside_ ? kRounds : 1); ++round) {
-      Plan plan = plan_of(problem_, "deeptm", chains_, repair_.run(prices_, free));
-      std::vector<double> missing;
-      if (beside_) missing = spread_moves(plan, problem_);
-      plan.mode = problem_.mode;
-      consider(std::move(plan));
-      for (std::size_t k = 0; k < missing.size(); ++k)
-        free[k] = std::min(0.5 * static_cast<double>(problem_.fast_bytes), 0.8 * free[k] + 0.3 * missing[k]);
+  // Copies of much less are much slower on some machines.
+  std::vector<Manner> manners() const {
+    constexpr std::uint64_t kAll = std::uint64_t{1} << 62, kMuch = std::uint64_t{1} << 30;
+    std::vector<std::uint64_t> parts{kAll};
+    if (beside_) {
+      const CopyPath& path = *problem_.machine.path(0, 1);
+      const auto rate = [&](std::uint64_t bytes) {
+        return static_cast<double>(bytes) / copy_seconds(path, bytes, bytes);
+      };
+      for (std::uint64_t bytes = kMuch / 2; bytes >= (kMuch >> 8); bytes /= 4)
+        if (rate(bytes) >= kPartRate * rate(kMuch)) parts.push_back(bytes);
     }
+    std::vector<Manner> manners;
+    for (const std::uint64_t part : parts) {
+      for (const double dearness : {Repair::kNoMore, 1.0, 0.5}) manners.push_back({part, {{}, dearness}});
+    }
+    return manners;
+  }
+
+  void plan_at_prices(const std::string& how_far) {
+    const Shares shares = prices_.shares();
+    for (Manner& manner : manners_) {
+      std::vector<double>& free = manner.repair.free;
+      free.resize(problem_.graph.kernels.size());
+      for (int round = 0; round < (beside_ ? kRounds : 1); ++round) {
+        Plan plan = plan_of(problem_, "deeptm", chains_, repair_.run(prices_, shares, manner.repair));
+        std::vector<double> missing;
+        if (beside_) missing = spread_moves(plan, problem_, manner.part_bytes);
+        plan.mode = problem_.mode;
+        const double seconds = consider(std::move(plan));
+        if (manner.seconds == 0.0 || seconds < manner.seconds) manner.seconds = seconds;
+        for (std::size_t k = 0; k < missing.size(); ++k)
+          free[k] = std::min(0.5 * static_cast<double>(problem_.fast_bytes), 0.8 * free[k] + 0.3 * missing[k]);
+      }
+    }
+    // The better half goes on.
+    std::stable_sort(manners_.begin(), manners_.end(), [](auto& a, auto& b) { return a.seconds < b.seconds; });
+    manners_.resize((manners_.size() + 1) / 2);
     if (problem_.progress) {
-      problem_.progress(fmt::format("step {} of {}, performance {:.3f}", steps, kSteps,
-                                    problem_.costs.all_fast_seconds() / seconds_));
+      problem_.progress(fmt::format("{}, performance {:.3f}", how_far, problem_.costs.all_fast_seconds() / seconds_));
     }
   }
 
   // Neighbours that leave or come together do so as one copy.
-  void consider(Plan plan) {
+  double consider(Plan plan) {
     plan.addresses = addresses_;
     join_neighbours(plan, problem_.graph);
     const double seconds = simulate(problem_.graph, problem_.machine, problem_.costs, plan).step_seconds;
-    if (!best_.births.empty() && seconds >= seconds_) return;
+    if (!best_.births.empty() && seconds >= seconds_) return seconds;
     seconds_ = seconds;
     best_ = std::move(plan);
+    return seconds;
   }
 
   double find_bound() const {
     Prices prices(problem_, chains_, best_rates_);
     prices.begin_at(prices_);
-    for (int step = 0; step < kBoundSteps && !stopped(); ++step) prices.settle(seconds_);
+    for (int step = 0; step < (beside_ ? kBoundStepsBeside : kBoundSteps) && !stopped(); ++step) prices.improve();
     return std::max(prices.bound(), problem_.costs.all_fast_seconds());
   }
 
@@ -93,6 +127,7 @@ class Planner {
   Prices prices_;
   Repair repair_;
   std::vector<std::uint64_t> addresses_;
+  std::vector<Manner> manners_;
   Plan best_;
   double seconds_ = 0.0;
 };

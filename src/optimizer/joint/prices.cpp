@@ -11,6 +11,12 @@ namespace {
 
 constexpr std::uint32_t kFewestSlots = 4;
 
+// A cut has two numbers for each kernel, and two for each access.
+std::size_t cuts_for(const StepGraph& graph) {
+  constexpr std::size_t kNumbers = 2'000'000, kFewest = 6, kMost = 20;
+  return std::clamp(kNumbers / std::max<std::size_t>(1, graph.kernels.size() + graph.accesses.size()), kFewest, kMost);
+}
+
 }  // namespace
 
 Rates rates(const Problem& problem, const Chains& chains, bool best) {
@@ -37,9 +43,11 @@ Prices::Prices(const Problem& problem, const Chains& chains, const Rates& rates)
       chains_(chains),
       rates_(rates),
       limit_(std::max(1.0, static_cast<double>(problem.fast_bytes))),
-      time_{0.0} {
+      wanted_slots_(kFewestSlots),
+      time_{0.0},
+      bundle_(cuts_for(problem.graph)) {
   const std::size_t kernels = problem.graph.kernels.size();
-  std::vector<double> most(kernels), seconds;
+  std::vector<double> most(kernels);
   for (std::size_t p = 0; p < chains.points.size(); ++p) most[chains.points[p].kernel] += rates.extra[p];
   for (std::size_t k = 0; k < kernels; ++k) {
     const KernelCost& cost = problem.costs.kernels[k];
@@ -47,26 +55,32 @@ Prices::Prices(const Problem& problem, const Chains& chains, const Rates& rates)
     const bool contested = !memory && cost.fast_seconds + most[k] > cost.compute_seconds;
     kernels_.push_back({cost.compute_seconds, cost.fast_seconds, contested, memory ? 1.0 : 0.0});
     at_.wait.push_back(contested ? 0.5 * cost.compute_seconds : 0.0);
-    seconds.push_back(problem.costs.seconds(cost, 0.0));
-    time_.push_back(time_.back() + seconds.back());
-  }
-  if (problem.copies_beside_kernels() && time_.back() > 0) {
-    channels_.emplace(seconds, kFewestSlots);
-    lost_ = std::min(1.0, problem.machine.copy_cores / problem.machine.compute.threads);
-    for (std::vector<double>& copy : at_.copy) copy.resize(channels_->slots());
+    seconds_.push_back(problem.costs.seconds(cost, 0.0));
+    time_.push_back(time_.back() + seconds_.back());
   }
   at_.room.resize(kernels);
-  second_ = at_.copy;
+  if (problem.copies_beside_kernels() && time_.back() > 0) {
+    lost_ = std::min(1.0, problem.machine.copy_cores / problem.machine.compute.threads);
+    open_channels(wanted_slots_);
+    at_.stall.assign(channels_->slots(), 0.5);
+    for (const Direction direction : {kOut, kIn}) {
+      at_.copy[direction].resize(channels_->slots());
+      for (std::uint32_t s = 0; s < channels_->slots(); ++s)
+        at_.lost[direction].push_back(lost_ > 0 ? 0.5 * channels_->seconds(s) : 0.0);
+    }
+  }
   best_ = at_;
   lambda_.resize(kernels + 1);
   theta_.resize(kernels);
   left_.assign(kernels, 1.0);
-  for (Shares* shares : {&now_, &mean_}) {
-    shares->point.resize(chains.points.size());
-    shares->gap.resize(chains.gaps.size());
-  }
-  for (Use* use : {&used_, &used_mean_})
-    *use = {std::vector<double>(kernels + 1), std::vector<double>(kernels), at_.copy};
+  now_.point.resize(chains.points.size());
+  now_.gap.resize(chains.gaps.size());
+}
+
+void Prices::open_channels(std::uint32_t slots) {
+  channels_.emplace(seconds_, slots);
+  for (ByDirection& place : second_)
+    for (std::vector<double>& direction : place) direction.resize(channels_->slots());
 }
 
 void Prices::set_prices() {
@@ -79,11 +93,11 @@ void Prices::set_prices() {
   for (std::uint32_t s = 0; s < left.size(); ++s) {
     const double seconds = channels_->seconds(s);
     left[s] = std::max(0.0, 1.0 - (at_.copy[kOut][s] + at_.copy[kIn][s]) / seconds);
-    // Copies slow the kernels beside them; which direction pays for that may be chosen.
-    const double out = used_mean_.copies[kOut][s], in = used_mean_.copies[kIn][s];
-    const double share = out + in > 0 ? out / (out + in) : 0.5;
-    second_[kOut][s] = at_.copy[kOut][s] / seconds + lost_ * left[s] * share;
-    second_[kIn][s] = at_.copy[kIn][s] / seconds + lost_ * left[s] * (1 - share);
+    for (const Direction direction : {kOut, kIn}) {
+      second_[Channels::kBeside][direction][s] = (at_.copy[direction][s] + lost_ * at_.lost[direction][s]) / seconds;
+    }
+    second_[Channels::kStall][kOut][s] = at_.stall[s];
+    second_[Channels::kStall][kIn][s] = 1 - at_.stall[s];
   }
   for (std::uint32_t k = 0; k < left_.size(); ++k) left_[k] = left[channels_->slot_of(k)];
   channels_->set(second_, lambda_, rates_.byte);
@@ -92,7 +106,7 @@ void Prices::set_prices() {
 // What the chain's points and gaps cost.
 void Prices::ask(const Chain& chain, std::size_t index) {
   gaps_.resize(chain.points + 1);
-  slots_.resize(chain.points + 1);
+  copies_.resize(chain.points + 1);
   points_.resize(chain.points);
   for (std::uint32_t i = 0; i < chain.points; ++i) {
     const std::uint32_t p = chain.first_point + i;
@@ -112,15 +126,13 @@ void Prices::offer_copies(const Chain& chain, std::uint32_t i) {
   GapOffer& offer = gaps_[i];
   const std::array<double, 2> seconds = offer.copy;
   for (const Direction direction : {kOut, kIn}) {
-    const Channels::Choice choice = channels_->cheapest(direction, gap);
+    const Channels::Choice& choice = copies_[i][direction] = channels_->cheapest(direction, gap);
     offer.copy[direction] = seconds[direction] * choice.second + chain.bytes * choice.room;
-    slots_[i].slot[direction] = choice.slot;
   }
   const Channels::Choice early = channels_->cheapest_early(unwritten);
-  slots_[i].early = seconds[kOut] * early.second <= offer.copy[kOut];
-  if (slots_[i].early) {
+  if (seconds[kOut] * early.second <= offer.copy[kOut]) {
     offer.copy[kOut] = seconds[kOut] * early.second;
-    slots_[i].slot[kOut] = early.slot;
+    copies_[i][kOut] = early;
   }
   if (!rates_.waits) return;
   const double through = over(time_, gap);
@@ -156,14 +168,9 @@ void Prices::count(const Chain& chain, std::size_t index) {
 }
 
 void Prices::count_copy(Direction direction, const Chain& chain, std::size_t index, std::uint32_t i) {
-  const Gap& gap = chains_.gaps[chain.first_gap + i];
-  const std::uint32_t slot = slots_[i].slot[direction];
-  used_.copies[direction][slot] += rates_.whole[direction][index];
-  if (direction == kOut && slots_[i].early) return;
-  const std::uint32_t edge = channels_->begin(direction == kOut ? slot : slot + 1);
-  const Gap waits = direction == kOut ? Gap{gap.begin, edge, edge < gap.begin ? gap.steps : 0}
-                                      : Gap{edge, gap.end, edge > gap.end ? gap.steps : 0};
-  if (waits.steps > 0 || waits.begin < waits.end) hold(waits, chain.bytes);
+  const Channels::Choice& choice = copies_[i][direction];
+  used_.copies[choice.place][direction][choice.slot] += rates_.whole[direction][index];
+  hold(choice.waits, chain.bytes);
 }
 
 // What the prices as they are are worth.
@@ -174,7 +181,7 @@ double Prices::solve() {
     const double compute = problem_.costs.overlaps_memory ? 1 - theta_[k] : 1.0;
     value += left_[k] * (compute * kernels_[k].compute + theta_[k] * kernels_[k].fast) - at_.room[k];
   }
-  for (std::vector<double>* use : used_.parts()) std::fill(use->begin(), use->end(), 0.0);
+  clear_use();
   for (std::size_t c = 0; c < chains_.chains.size(); ++c) {
     const Chain& chain = chains_.chains[c];
     ask(chain, c);
@@ -182,26 +189,48 @@ double Prices::solve() {
     count(chain, c);
   }
   for (std::size_t k = 0; k < kernels_.size(); ++k) used_.bytes[k + 1] += used_.bytes[k];
+  // That they are fast is no loss, but not proven: the bound does without them.
+  if (!rates_.waits) return value;
+  for (std::size_t k = 0; k < kernels_.size(); ++k) {
+    used_.bytes[k] += chains_.pinned_bytes[k];
+    value += at_.room[k] / limit_ * chains_.pinned_bytes[k];
+  }
   return value;
 }
 
-std::vector<double> Prices::missed(const std::vector<bool>& dirty) {
-  const Values at = at_;
-  at_ = best_;
+void Prices::clear_use() {
+  used_.bytes.assign(kernels_.size() + 1, 0.0);
+  used_.extra.assign(kernels_.size(), 0.0);
+  for (ByDirection& place : used_.copies)
+    for (std::vector<double>& direction : place) direction.assign(beside() ? channels_->slots() : 0, 0.0);
+}
+
+Prices::Regrets Prices::regrets(const std::vector<bool>& dirty) {
+  std::swap(at_, best_);
   set_prices();
-  std::vector<double> missed(chains_.gaps.size());
+  const std::vector<double> by_point(chains_.points.size());
+  Regrets regrets{std::vector<double>(chains_.gaps.size()), by_point, by_point};
   for (std::size_t c = 0; c < chains_.chains.size(); ++c) {
     const Chain& chain = chains_.chains[c];
     ask(chain, c);
     for (std::uint32_t i = 0; i <= chain.points; ++i) {
       const std::uint32_t g = chain.first_gap + i;
       const double in = chain.is_tail(g) ? 0.0 : gaps_[i].copy[kIn], out = dirty[g] ? gaps_[i].copy[kOut] : 0.0;
-      missed[g] = (in + out - gaps_[i].kept) / chain.bytes;
+      regrets.gap[g] = (in + out - gaps_[i].kept) / chain.bytes;
+    }
+    for (std::uint32_t i = 0; i < chain.points; ++i) {
+      const std::uint32_t p = chain.first_point + i, before = chain.gap_before(i), behind = chain.gap_behind(i);
+      const bool born = i == 0 && !chain.round && !chain.starts_slow;
+      const double in = born ? 0.0 : gaps_[before - chain.first_gap].copy[kIn];
+      const bool leaves = chains_.points[p].written && !chain.is_tail(behind);
+      const double out = leaves ? gaps_[behind - chain.first_gap].copy[kOut] : 0.0;
+      regrets.slow[p] = points_[i].slow / chain.bytes;
+      regrets.copies[p] = (in + out) / chain.bytes;
     }
   }
-  at_ = at;
+  std::swap(at_, best_);
   set_prices();
-  return missed;
+  return regrets;
 }
 
 }  // namespace deeptm::joint

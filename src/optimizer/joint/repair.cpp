@@ -59,6 +59,9 @@ void Repair::start(const Shares& shares, const std::vector<double>& free) {
   for (std::uint32_t k = 0; k < free.size(); ++k) {
     if (free[k] > 0) room_.take(k, free[k]);
   }
+  for (std::uint32_t k = 0; k < chains_.pinned_bytes.size(); ++k) {
+    if (chains_.pinned_bytes[k] > 0) room_.take(k, chains_.pinned_bytes[k]);
+  }
   bytes_.point.assign(chains_.points.size(), 0.0);
   bytes_.gap.assign(chains_.gaps.size(), 0.0);
   for (std::uint32_t p = 0; p < chains_.points.size(); ++p) {
@@ -130,9 +133,12 @@ double Repair::thin_gaps(KernelIndex k, double over) {
     const Gap& gap = chains_.gaps[g];
     if (gap.steps == 0 || k >= gap.begin || k < gap.end) here.push_back(g);
   }
-  sort_by(here, [&](auto g) { return missed_[g]; });
-  for (const std::uint32_t g : here) {
-    if (over <= 0) break;
+  // The least regretted first; few of many.
+  const auto later = [&](auto a, auto b) { return std::pair(regrets_.gap[a], a) > std::pair(regrets_.gap[b], b); };
+  std::make_heap(here.begin(), here.end(), later);
+  for (; over > 0 && !here.empty(); here.pop_back()) {
+    std::pop_heap(here.begin(), here.end(), later);
+    const std::uint32_t g = here.back();
     const double before = bytes_.gap[g];
     shrink_gap(g, whole(chain_of_gap(g), std::max(0.0, before - over)));
     over -= before - bytes_.gap[g];
@@ -156,7 +162,7 @@ void Repair::keep_more() {
   for (std::uint32_t g = 0; g < chains_.gaps.size(); ++g) {
     if (bytes_.gap[g] < most(chain_of_gap(g), g)) order.push_back(g);
   }
-  sort_by(order, [&](auto g) { return -missed_[g]; });
+  sort_by(order, [&](auto g) { return -regrets_.gap[g]; });
   for (const std::uint32_t g : order) {
     const double limit = most(chain_of_gap(g), g);
     const double room = bytes_.gap[g] + std::max(0.0, room_.left(chains_.gaps[g]));
@@ -167,10 +173,29 @@ void Repair::keep_more() {
   }
 }
 
-Placement Repair::run(Prices& prices, const std::vector<double>& free) {
-  start(prices.shares(), free);
-  missed_ = prices.missed(dirty_gaps());
+void Repair::use_more(double dearness) {
+  const auto saved = [&](std::uint32_t p) { return regrets_.slow[p] - dearness * regrets_.copies[p]; };
+  std::vector<std::uint32_t> order;
+  for (std::uint32_t p = 0; p < chains_.points.size(); ++p) {
+    if (saved(p) > 0 && bytes_.point[p] < chain_of_point(p).bytes) order.push_back(p);
+  }
+  sort_by(order, [&](auto p) { return -saved(p); });
+  for (const std::uint32_t p : order) {
+    const Chain& chain = chain_of_point(p);
+    const KernelIndex k = chains_.points[p].kernel;
+    const double room = bytes_.point[p] + std::max(0.0, room_.left(k));
+    const double bytes = room >= chain.bytes ? chain.bytes : whole(chain, room);
+    if (bytes <= bytes_.point[p]) continue;
+    room_.take(k, bytes - bytes_.point[p]);
+    bytes_.point[p] = bytes;
+  }
+}
+
+Placement Repair::run(Prices& prices, const Shares& shares, const Options& options) {
+  start(shares, options.free);
+  regrets_ = prices.regrets(dirty_gaps());
   thin();
+  if (options.dearness != kNoMore) use_more(options.dearness);
   keep_more();
   return bytes_;
 }

@@ -20,8 +20,13 @@ class Repair {
   // Borrows all.
   Repair(const Problem& problem, const Chains& chains);
 
-  // `free`: bytes of the limit that stay free, by kernel.
-  Placement run(Prices& prices, const std::vector<double>& free);
+  static constexpr double kNoMore = std::numeric_limits<double>::infinity();
+  struct Options {
+    std::vector<double> free;  // bytes of the limit that stay free, by kernel
+    // What is slow becomes fast where there is room and that saves more than its copies cost, times this.
+    double dearness = kNoMore;
+  };
+  Placement run(Prices& prices, const Shares& shares, const Options& options);
 
  private:
   void start(const Shares& shares, const std::vector<double>& free);
@@ -29,6 +34,7 @@ class Repair {
   double thin_gaps(KernelIndex k, double over);
   void thin_points(KernelIndex k, double over);
   void keep_more();
+  void use_more(double dearness);
   void shrink_gap(std::uint32_t gap, double bytes);
   void shrink_point(std::uint32_t point, double bytes);
   std::vector<bool> dirty_gaps() const;
@@ -39,8 +45,8 @@ class Repair {
   const Problem& problem_;
   const Chains& chains_;
   std::vector<std::vector<std::uint32_t>> opening_, points_at_;  // by boundary: gaps; by kernel: points
-  std::vector<double> loss_;         // by point: seconds of memory that a byte in slow memory costs
-  std::vector<double> missed_;       // by gap, as Prices has it
+  std::vector<double> loss_;  // by point: seconds of memory that a byte in slow memory costs
+  Prices::Regrets regrets_;
   std::vector<std::uint32_t> open_;  // gaps around the kernel that is thinned
   Placement bytes_;
   Room room_;

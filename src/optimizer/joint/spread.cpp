@@ -2,56 +2,141 @@
 #include "optimizer/joint/spread.h"
 
 #include <algorithm>
+#include <deque>
+#include <limits>
 #include <set>
 #include <tuple>
 
+#include "base/bytes.h"
 #include "graph/uses.h"
 #include "optimizer/joint/room.h"
+#include "optimizer/joint/ways.h"
 #include "simulator/simulator.h"
 
 namespace deeptm::joint {
 namespace {
 
+// Parts of at most so many bytes, in the order in which the fast bytes stay the first ones.
+std::vector<Move> in_parts(const std::vector<Move>& moves, std::uint64_t most) {
+  std::vector<Move> parts;
+  for (const Move& move : moves) {
+    const std::uint64_t count = move.drop ? 1 : (move.bytes() - 1) / most + 1;
+    const std::uint64_t each = (move.bytes() / count + kPageBytes - 1) / kPageBytes * kPageBytes;
+    const std::size_t first = parts.size();
+    for (std::uint64_t begin = move.begin; begin < move.end; begin += std::max(each, std::uint64_t{1})) {
+      parts.push_back(move);
+      parts.back().begin = begin;
+      parts.back().end = std::min(move.end, begin + each);
+    }
+    if (move.to != 0) std::reverse(parts.begin() + static_cast<std::ptrdiff_t>(first), parts.end());
+  }
+  return parts;
+}
+
+// Goes through the step as the simulator does, with two queues.
 class Spreading {
  public:
-  Spreading(Plan& plan, const Problem& problem)
+  Spreading(Plan& plan, const Problem& problem, std::uint64_t part_bytes)
       : plan_(plan),
         graph_(problem.graph),
         machine_(problem.machine),
         kernels_(static_cast<std::uint32_t>(problem.graph.kernels.size())),
-        room_(kernels_, static_cast<double>(plan.fast_bytes)),
-        before_(plan.moves.size(), kNone),
-        after_(plan.moves.size(), kNone),
-        missing_(kernels_),
+        work_(simulate(problem.graph, problem.machine, problem.costs, plan).kernel_work),
         time_{0.0},
+        room_(kernels_, static_cast<double>(plan.fast_bytes)),
+        missing_(kernels_),
+        late_in_(kernels_ + 1),
         writes_(problem.graph) {
-    for (const double work : simulate(problem.graph, problem.machine, problem.costs, plan).kernel_work)
-      time_.push_back(time_.back() + work);
+    for (const double work : work_) time_.push_back(time_.back() + work);
+    plan_.moves = in_parts(plan_.moves, part_bytes);
     link();
     take_room();
+    expected_ = room_;
+    find_latest();
+    for (const std::size_t m : outs_) by_ready_.insert({copies_[m].from, m});
   }
 
   std::vector<double> run() {
-    send_out();
-    bring_in();
-    std::stable_sort(plan_.moves.begin(), plan_.moves.end(), [](const Move& a, const Move& b) {
-      return std::tuple(a.start, a.to == 0, a.deadline) < std::tuple(b.start, b.to == 0, b.deadline);
-    });
-    plan_.mode = CopyMode::kAsync;
+    for (boundary_ = 0; boundary_ <= kernels_; ++boundary_) {
+      for (; !by_ready_.empty() && by_ready_.begin()->first <= boundary_; by_ready_.erase(by_ready_.begin())) {
+        const std::size_t m = by_ready_.begin()->second;
+        waiting_.insert({plan_.moves[m].start, m});
+      }
+      settle_outs();
+      make_room();
+      bring_due();
+      if (boundary_ == kernels_) break;
+      const double until = now_ + work_[boundary_];
+      while (!waiting_.empty() && free_[kOut] < until) send(waiting_.begin()->second);
+      while (free_[kIn] < until && bring_early()) {
+      }
+      now_ +=
+          seconds_beside_copies(machine_, work_[boundary_], std::max(0.0, std::max(free_[kOut], free_[kIn]) - now_));
+    }
+    double late = 0.0;
+    for (std::uint32_t k = 0; k < kernels_; ++k) {
+      late += late_in_[k];
+      if (late > 0) missing_[k] += std::max(0.0, late - std::max(0.0, expected_.left(k)));
+    }
+    write();
     return std::move(missing_);
   }
 
  private:
   static constexpr std::size_t kNone = ~std::size_t{0};
+  static constexpr std::uint32_t kLater = std::numeric_limits<std::uint32_t>::max();
 
-  // Moves of one tensor follow each other.
+  struct Copy {
+    std::uint32_t from = 0;                      // out: the boundary where the bytes are what they will be
+    std::uint32_t last = 0;                      // out: where it has to be done
+    double latest = 0.0;                         // in: when it has to start
+    std::size_t before = kNone, behind = kNone;  // move of the tensor that is of another kind
+    std::uint32_t start = kLater, deadline = kLater;
+    std::size_t turn = 0;  // when it was queued
+    double end = 0.0;
+  };
+
+  double bytes(std::size_t m) const { return static_cast<double>(plan_.moves[m].bytes()); }
+  double seconds(std::size_t m) const {
+    const Move& move = plan_.moves[m];
+    return copy_seconds(*machine_.path(move.from, move.to), move.bytes(), move.bytes());
+  }
+  bool alike(const Move& a, const Move& b) const { return !a.drop && !b.drop && a.to == b.to && a.start == b.start; }
+
+  // Moves of one tensor follow each other; parts of one move don't have to wait.
   void link() {
+    const std::size_t count = plan_.moves.size();
+    copies_.resize(count);
     std::vector<std::size_t> last(graph_.tensors.size(), kNone);
-    for (std::size_t m = 0; m < plan_.moves.size(); ++m) {
+    for (std::size_t m = 0; m < count; ++m) {
       std::size_t& before = last[plan_.moves[m].tensor];
-      before_[m] = before;
-      if (before != kNone) after_[before] = m;
+      if (before != kNone)
+        copies_[m].before = alike(plan_.moves[before], plan_.moves[m]) ? copies_[before].before : before;
       before = m;
+    }
+    std::fill(last.begin(), last.end(), kNone);
+    for (std::size_t m = count; m-- > 0;) {
+      std::size_t& behind = last[plan_.moves[m].tensor];
+      if (behind != kNone)
+        copies_[m].behind = alike(plan_.moves[behind], plan_.moves[m]) ? copies_[behind].behind : behind;
+      behind = m;
+    }
+    for (std::size_t m = 0; m < count; ++m) {
+      const Move& move = plan_.moves[m];
+      Copy& copy = copies_[m];
+      if (move.drop) {
+        copy.start = copy.deadline = move.start;
+        continue;
+      }
+      const Tensor& tensor = graph_.tensors[move.tensor];
+      const std::uint32_t born = tensor.alive_at_start ? 0 : tensor.first_kernel + 1;
+      copy.from = std::min(move.start, std::max(writes_.end_before(move.tensor, move.start), born));
+      if (copy.before != kNone) copy.from = std::max(copy.from, plan_.moves[copy.before].start);
+      copy.last = std::min(kernels_, writes_.next_from(move.tensor, move.start));
+      if (!tensor.alive_at_end) copy.last = std::min(copy.last, tensor.last_kernel);
+      if (copy.behind != kNone) copy.last = std::min(copy.last, plan_.moves[copy.behind].start);
+      copy.last = std::max(copy.last, move.start);
+      (move.to == 0 ? ins_ : outs_).push_back(m);
     }
   }
 
@@ -64,7 +149,7 @@ class Spreading {
       since[t] = graph_.tensors[t].first_kernel;
     }
     const auto take = [&](TensorIndex t, std::uint32_t until) {
-      room_.take({since[t], until, 0}, static_cast<double>(fast[t]));
+      if (fast[t] > 0) room_.take({since[t], until, 0}, static_cast<double>(fast[t]));
       since[t] = until;
     };
     for (const Move& move : plan_.moves) {
@@ -74,111 +159,162 @@ class Spreading {
     for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) take(t, graph_.tensors[t].last_kernel + 1);
   }
 
-  std::vector<std::size_t> copies(bool in) const {
-    std::vector<std::size_t> copies;
-    for (std::size_t m = 0; m < plan_.moves.size(); ++m) {
-      if (!plan_.moves[m].drop && (plan_.moves[m].to == 0) == in) copies.push_back(m);
+  void find_latest() {
+    double next = time_.back();
+    for (std::size_t i = ins_.size(); i-- > 0;) {
+      const std::size_t m = ins_[i];
+      next = std::min(next, time_[plan_.moves[m].start]) - seconds(m);
+      copies_[m].latest = next;
     }
-    return copies;
   }
-  double seconds(const Move& move) const {
-    return copy_seconds(*machine_.path(move.from, move.to), move.bytes(), move.bytes());
-  }
-  // The boundary at or before that time; the one at or behind it.
   std::uint32_t boundary_at(double time) const {
     const auto above = std::upper_bound(time_.begin(), time_.end(), time);
     return above == time_.begin() ? 0 : static_cast<std::uint32_t>(above - time_.begin()) - 1;
   }
-  std::uint32_t boundary_behind(double time) const {
-    const auto at = std::lower_bound(time_.begin(), time_.end(), time);
+  // As far as one can see now.
+  std::uint32_t boundary_behind(double when) const {
+    const auto at = std::lower_bound(time_.begin(), time_.end(), when - now_ + time_[boundary_]);
     return std::min(kernels_, static_cast<std::uint32_t>(at - time_.begin()));
   }
-  // From where on the bytes may be copied, if they are to be there at `boundary`.
-  std::uint32_t ready(std::size_t m, std::uint32_t boundary) const {
-    const TensorIndex t = plan_.moves[m].tensor;
-    const Tensor& tensor = graph_.tensors[t];
-    std::uint32_t ready =
-        std::max(writes_.end_before(t, boundary), tensor.alive_at_start ? 0 : tensor.first_kernel + 1);
-    if (before_[m] != kNone) ready = std::max(ready, plan_.moves[before_[m]].deadline);
-    return std::min(ready, boundary);
+
+  void queue(std::size_t m, Direction direction) {
+    Copy& copy = copies_[m];
+    copy.start = boundary_;
+    copy.turn = turns_++;
+    copy.end = free_[direction] = std::max(now_, free_[direction]) + seconds(m);
   }
 
-  bool fits(const Gap& window, const Move& move) const {
-    return room_.left(window) >= static_cast<double>(move.bytes());
-  }
-  void take(const Gap& window, const Move& move) { room_.take(window, static_cast<double>(move.bytes())); }
-  void miss(std::uint32_t begin, std::uint32_t end, const Move& move) {
-    for (std::uint32_t k = begin; k < end; ++k)
-      missing_[k] += std::max(0.0, static_cast<double>(move.bytes()) - std::max(0.0, room_.left(k)));
+  void send(std::size_t m) {
+    waiting_.erase({plan_.moves[m].start, m});
+    queue(m, kOut);
+    sent_.push_back(m);
+    const std::uint32_t gone = std::max(boundary_, plan_.moves[m].start), done = boundary_behind(copies_[m].end);
+    if (done > gone) expected_.take({gone, done, 0}, bytes(m));
   }
 
-  void send_out() {
-    std::vector<std::size_t> by_ready = copies(false);
-    std::vector<std::uint32_t> from(plan_.moves.size());
-    for (const std::size_t m : by_ready) from[m] = ready(m, plan_.moves[m].start);
-    std::stable_sort(by_ready.begin(), by_ready.end(), [&](auto a, auto b) { return from[a] < from[b]; });
-    std::set<std::pair<std::uint32_t, std::size_t>> waiting;  // by when they have to be gone
-    double free = 0.0;
-    for (std::size_t i = 0; i < by_ready.size() || !waiting.empty();) {
-      if (waiting.empty()) free = std::max(free, time_[from[by_ready[i]]]);
-      for (; i < by_ready.size() && time_[from[by_ready[i]]] <= free; ++i)
-        waiting.insert({plan_.moves[by_ready[i]].start, by_ready[i]});
-      const std::size_t m = waiting.begin()->second;
-      waiting.erase(waiting.begin());
-      send(m, from[m], free);
-      free += seconds(plan_.moves[m]);
+  // The next copy out is done; kernels wait for it if they have to.
+  void finish_out() {
+    if (sent_.empty()) send(waiting_.begin()->second);
+    Copy& copy = copies_[sent_.front()];
+    now_ = std::max(now_, copy.end);
+    copy.deadline = std::max(boundary_, plan_.moves[sent_.front()].start);
+    sent_.pop_front();
+  }
+
+  void settle_outs() {
+    while (!sent_.empty() && copies_[sent_.front()].end <= now_) finish_out();
+    // Those whose bytes are about to change.
+    for (;;) {
+      bool must = false;
+      for (const std::size_t m : due_outs(boundary_)) must = must || copies_[m].deadline == kLater;
+      if (!must) break;
+      finish_out();
+    }
+  }
+  const std::vector<std::size_t>& due_outs(std::uint32_t boundary) {
+    if (due_.empty()) {
+      due_.resize(kernels_ + 1);
+      for (const std::size_t m : outs_) due_[copies_[m].last].push_back(m);
+    }
+    return due_[boundary];
+  }
+
+  // What was to be gone and is not.
+  double late() const {
+    double late = 0.0;
+    for (const std::size_t m : sent_) late += plan_.moves[m].start <= boundary_ ? bytes(m) : 0.0;
+    for (const auto& [gone, m] : waiting_) {
+      if (gone > boundary_) break;
+      late += bytes(m);
+    }
+    return late;
+  }
+
+  void make_room() {
+    if (boundary_ == kernels_) return;
+    double over = late() - std::max(0.0, room_.left(boundary_));
+    if (over > 0) missing_[boundary_] += over;
+    while (over > 0 && !(sent_.empty() && waiting_.empty())) {
+      const std::size_t m = sent_.empty() ? waiting_.begin()->second : sent_.front();
+      if (plan_.moves[m].start <= boundary_) over -= bytes(m);
+      finish_out();
     }
   }
 
-  void send(std::size_t m, std::uint32_t from, double time) {
-    Move& move = plan_.moves[m];
-    const std::uint32_t gone = move.start;  // it was to be
-    const Tensor& tensor = graph_.tensors[move.tensor];
-    std::uint32_t last = boundary_behind(time + seconds(move));
-    if (!tensor.alive_at_end) last = std::min(last, tensor.last_kernel);
-    if (after_[m] != kNone) last = std::min(last, plan_.moves[after_[m]].start);
-    last = std::max(gone, std::min(last, writes_.next_from(move.tensor, gone)));
-    const std::uint32_t wanted = last;
-    while (last > gone && !fits({gone, last, 0}, move)) --last;
-    miss(last, wanted, move);
-    take({gone, last, 0}, move);
-    move.start = std::clamp(boundary_at(time), from, gone);
-    move.deadline = last;
+  void bring_due() {
+    for (; next_in_ < ins_.size() && plan_.moves[ins_[next_in_]].start <= boundary_; ++next_in_) {
+      const std::size_t m = ins_[next_in_];
+      Copy& copy = copies_[m];
+      if (copy.start == kLater) {
+        const std::uint32_t wanted = std::min(boundary_, std::max(copy.from, boundary_at(copy.latest)));
+        late_in_[wanted] += bytes(m);
+        late_in_[boundary_] -= bytes(m);
+        queue(m, kIn);
+      }
+      copy.deadline = plan_.moves[m].start;
+      now_ = std::max(now_, copy.end);
+    }
   }
 
-  void bring_in() {
-    const std::vector<std::size_t> ins = copies(true);
-    std::vector<std::uint32_t> from(plan_.moves.size());
-    double next = time_.back();
-    for (std::size_t i = ins.size(); i-- > 0;) {
-      const Move& move = plan_.moves[ins[i]];
-      next = std::min(next, time_[move.deadline]) - seconds(move);
-      from[ins[i]] = boundary_at(next);
+  bool bring_early() {
+    next_early_ = std::max(next_early_, next_in_);
+    if (next_early_ == ins_.size()) return false;
+    const std::size_t m = ins_[next_early_];
+    Copy& copy = copies_[m];
+    if (copy.from > boundary_ || copy.latest >= time_[boundary_ + 1]) return false;
+    if (copy.before != kNone && copies_[copy.before].deadline > boundary_) return false;
+    const Gap window{boundary_, plan_.moves[m].start, 0};
+    if (expected_.left(window) < bytes(m) || room_.left(boundary_) - late() < bytes(m)) return false;
+    room_.take(window, bytes(m));
+    expected_.take(window, bytes(m));
+    queue(m, kIn);
+    ++next_early_;
+    return true;
+  }
+
+  void write() {
+    std::vector<std::size_t> order(plan_.moves.size());
+    for (std::size_t m = 0; m < order.size(); ++m) order[m] = m;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      const auto key = [&](std::size_t m) {
+        return std::tuple(copies_[m].start, plan_.moves[m].to == 0, !plan_.moves[m].drop, copies_[m].turn, m);
+      };
+      return key(a) < key(b);
+    });
+    std::vector<Move> moves;
+    for (const std::size_t m : order) {
+      moves.push_back(plan_.moves[m]);
+      moves.back().start = copies_[m].start;
+      moves.back().deadline = copies_[m].deadline;
     }
-    for (const std::size_t m : ins) {
-      Move& move = plan_.moves[m];
-      const std::uint32_t wanted = std::min(move.deadline, std::max(from[m], ready(m, move.deadline)));
-      std::uint32_t first = wanted;
-      while (first < move.deadline && !fits({first, move.deadline, 0}, move)) ++first;
-      miss(wanted, first, move);
-      take({first, move.deadline, 0}, move);
-      move.start = first;
-    }
+    plan_.moves = std::move(moves);
+    plan_.mode = CopyMode::kAsync;
   }
 
   Plan& plan_;
   const StepGraph& graph_;
   const Machine& machine_;
   std::uint32_t kernels_;
-  Room room_;
-  std::vector<std::size_t> before_, after_;  // by move: of the same tensor
-  std::vector<double> missing_;              // bytes, by kernel
-  std::vector<double> time_;                 // by boundary, without waits
+  std::vector<double> work_, time_;  // by kernel; by boundary, without waits
+  Room room_, expected_{0, 0.0};     // without, with what is late as far as one can see
+  std::vector<double> missing_;      // bytes, by kernel
+  std::vector<double> late_in_;      // bytes more than at the kernel before that would come if there were room
   TensorWrites writes_;
+  std::vector<Copy> copies_;  // by move
+  std::vector<std::size_t> ins_, outs_;
+  std::vector<std::vector<std::size_t>> due_;
+  std::set<std::pair<std::uint32_t, std::size_t>> by_ready_, waiting_;  // outs: by `from`; by when they have to be gone
+  std::deque<std::size_t> sent_;
+  std::size_t next_in_ = 0, next_early_ = 0, turns_ = 0;
+  std::array<double, 2> free_{};
+  std::uint32_t boundary_ = 0;
+  double now_ = 0.0;
 };
 
 }  // namespace
 
-std::vector<double> spread_moves(Plan& plan, const Problem& problem) { return Spreading(plan, problem).run(); }
+std::vector<double> spread_moves(Plan& plan, const Problem& problem, std::uint64_t part_bytes) {
+  return Spreading(plan, problem, part_bytes).run();
+}
 
 }  // namespace deeptm::joint
