@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <thread>
 
 namespace deeptm::cli {
 
@@ -13,6 +15,14 @@ void say(const std::string& line) { fmt::print(stderr, "deeptm: {}\n", line); }
 int refuse(const std::string& message, int exit_code) {
   fmt::print(stderr, "deeptm: error: {}\n", message);
   return exit_code;
+}
+
+unsigned jobs_of(unsigned wanted) { return wanted == 0 ? std::max(1U, std::thread::hardware_concurrency()) : wanted; }
+
+void leave_interrupted(const std::string& what_is_kept) {
+  say("interrupted: " + what_is_kept);
+  std::fflush(stdout);
+  ::_exit(130);
 }
 
 std::function<void(const std::string&)> progress_line() {

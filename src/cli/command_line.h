@@ -30,6 +30,7 @@ Subcommand add_plan(CLI::App& app);
 Subcommand add_verify(CLI::App& app);
 Subcommand add_simulate(CLI::App& app);
 Subcommand add_compare(CLI::App& app);
+Subcommand add_capacity(CLI::App& app);
 Subcommand add_reproduce(CLI::App& app);
 Subcommand add_calibrate(CLI::App& app);
 
@@ -37,6 +38,12 @@ Subcommand add_calibrate(CLI::App& app);
 void say(const std::string& line);
 // The same as an error; returns exit_code.
 int refuse(const std::string& message, int exit_code = kBadInput);
+
+// What --jobs means: 0 is one a core.
+unsigned jobs_of(unsigned wanted);
+
+// After Ctrl-C: ends the program, as the searches that still run in threads can't be called off.
+[[noreturn]] void leave_interrupted(const std::string& what_is_kept);
 
 // Overwrites one line of standard error with each text; nothing where that is no terminal.
 std::function<void(const std::string&)> progress_line();

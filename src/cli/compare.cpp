@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // deeptm compare: policies side by side, each verified and simulated, with the bound.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <memory>
-#include <thread>
 
 #include "base/files.h"
 #include "base/json_file.h"
@@ -52,11 +50,6 @@ Result<Contestants> chosen(const std::vector<std::string>& names, CopyMode mode,
   return found;
 }
 
-std::string short_name(const std::string& file) {
-  const std::string name = std::filesystem::path(file).filename().string();
-  return name.substr(0, name.find('.'));
-}
-
 Result<std::vector<Cell>> cells_of(const Options& options, const Contestants& contestants) {
   std::vector<Cell> cells;
   const CopyMode mode = options.planning.copy_mode();
@@ -68,7 +61,7 @@ Result<std::vector<Cell>> cells_of(const Options& options, const Contestants& co
       const auto limit = parse_fast_limit(fast);
       if (!limit) return fail("compare: --fast " + limit.error().message);
       Row row;
-      row.graph = short_name(file);
+      row.graph = graph_name(file);
       row.machine = setting->machine.name;
       row.fast = fast;
       row.mode = options.planning.mode;
@@ -102,15 +95,9 @@ int run(const Options& options) {
   }
   auto cells = cells_of(options, *policies);
   if (!cells) return refuse(cells.error().message);
-  if (!options.cache.empty()) {
-    std::error_code error;
-    std::filesystem::create_directories(options.cache, error);
-    if (error) return refuse(fmt::format("compare: --cache {}: {}", options.cache, error.message()));
-  }
-  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  Comparison comparison(
-      std::move(*cells),
-      {.jobs = options.jobs == 0 ? cores : options.jobs, .cache = options.cache, .progress = progress_line()});
+  if (auto works = make_folder(options.cache); !works) return refuse("compare: --cache " + works.error().message);
+  Comparison comparison(std::move(*cells),
+                        {.jobs = jobs_of(options.jobs), .cache = options.cache, .progress = progress_line()});
   fmt::print("{}\n", table_head());
   const bool whole = comparison.run([](const Row& row) {
     fmt::print("{}\n", table_line(row));
@@ -119,9 +106,7 @@ int run(const Options& options) {
   const auto written = write_results(options, comparison.rows());
   const int code = written ? 0 : refuse(written.error().message, kFailed);
   if (whole) return code;
-  say("interrupted: what was done is kept");
-  std::fflush(stdout);
-  ::_exit(130);  // a search can't be called off
+  leave_interrupted("what was done is kept");
 }
 
 }  // namespace

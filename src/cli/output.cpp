@@ -21,4 +21,13 @@ Result<void> check_output(const std::filesystem::path& file) {
   return {};
 }
 
+Result<void> make_folder(const std::filesystem::path& folder) {
+  if (folder.empty()) return {};
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return fail(fmt::format("{}: {}", folder.string(), error.message()));
+  if (::access(folder.c_str(), W_OK) != 0) return fail(fmt::format("{} is not writable", folder.string()));
+  return {};
+}
+
 }  // namespace deeptm::cli

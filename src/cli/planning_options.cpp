@@ -3,18 +3,26 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "machine/machine_json.h"
 
 namespace deeptm::cli {
 
-void PlanningOptions::add_to(CLI::App& app) {
-  app.add_option("--machine", machine,
-                 fmt::format("{}, or a machine's JSON file", fmt::join(builtin_machine_names(), ", ")))
-      ->capture_default_str();
+std::string machine_help() {
+  return fmt::format("{}, or a machine's JSON file", fmt::join(builtin_machine_names(), ", "));
+}
+
+void StepOptions::add_to(CLI::App& app) {
   app.add_option("--batch", batch, "scale the graph to this batch (deeptm record --scale-with)");
   app.add_option("--mode", mode, "whether copies run between kernels (sync) or beside them (async)")
       ->check(CLI::IsMember({"sync", "async"}))
       ->capture_default_str();
+}
+
+void PlanningOptions::add_to(CLI::App& app) {
+  app.add_option("--machine", machine, machine_help())->capture_default_str();
+  StepOptions::add_to(app);
 }
 
 std::string policy_help() {
@@ -27,12 +35,21 @@ std::string policy_help() {
   return text;
 }
 
+Result<void> check_mode(CopyMode mode, const Machine& machine) {
+  if (mode == CopyMode::kSync || machine.copies_overlap_kernels) return {};
+  return fail(machine.name + " copies nothing beside kernels: --mode sync");
+}
+
 Result<Setting> load_setting(const std::string& graph_file, const PlanningOptions& options) {
   auto setting = load_setting(graph_file, options.machine, options.batch);
-  if (setting && options.copy_mode() == CopyMode::kAsync && !setting->machine.copies_overlap_kernels) {
-    return fail(setting->machine.name + " copies nothing beside kernels: --mode sync");
-  }
+  if (!setting) return setting;
+  if (auto works = check_mode(options.copy_mode(), setting->machine); !works) return tl::unexpected(works.error());
   return setting;
+}
+
+std::string graph_name(const std::string& file) {
+  const std::string name = std::filesystem::path(file).filename().string();
+  return name.substr(0, name.find('.'));
 }
 
 }  // namespace deeptm::cli

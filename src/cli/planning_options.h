@@ -10,19 +10,32 @@
 
 namespace deeptm::cli {
 
-struct PlanningOptions {
-  std::string machine = "optane", mode = "sync";
+struct StepOptions {
+  std::string mode = "sync";
   std::uint32_t batch = 0;
 
   void add_to(CLI::App& app);
   CopyMode copy_mode() const { return mode == "async" ? CopyMode::kAsync : CopyMode::kSync; }
 };
 
+struct PlanningOptions : StepOptions {
+  std::string machine = "optane";
+
+  void add_to(CLI::App& app);
+};
+
+// "optane, cxl, ..., or a machine's JSON file".
+std::string machine_help();
+
 // The policies and their options, a line each.
 std::string policy_help();
 
 using deeptm::load_setting;
 // Refuses copies beside kernels on a machine that has none.
+Result<void> check_mode(CopyMode mode, const Machine& machine);
 Result<Setting> load_setting(const std::string& graph_file, const PlanningOptions& options);
+
+// "vgg19" of "graphs/vgg19.graph.json.zst".
+std::string graph_name(const std::string& file);
 
 }  // namespace deeptm::cli

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // deeptm reproduce: the DeepTM paper's evaluation, ours beside what was published.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <thread>
 
 #include "cli/command_line.h"
+#include "cli/output.h"
 #include "evaluation/figures.h"
 #include "evaluation/interrupt.h"
 #include "evaluation/published.h"
@@ -27,14 +26,6 @@ struct Options {
   std::vector<std::string> models, groups;
   unsigned jobs = 0;
 };
-
-// Empty: nothing to say against it.
-std::string complaint_about(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) return fmt::format("{}: {}", folder.string(), error.message());
-  return ::access(folder.c_str(), W_OK) == 0 ? "" : fmt::format("{} is not writable", folder.string());
-}
 
 std::vector<std::string> models_of(const Options& options) {
   if (!options.models.empty()) return options.models;
@@ -58,17 +49,15 @@ void draw(const Installation& installation, const fs::path& output) {
 int run(const Options& options) {
   const fs::path output = options.output;
   for (const fs::path& folder : {output, output / "cells"}) {
-    if (const auto complaint = complaint_about(folder); !complaint.empty()) {
-      return refuse("reproduce: --output " + complaint);
-    }
+    if (auto works = make_folder(folder); !works) return refuse("reproduce: --output " + works.error().message);
   }
   const auto installation = this_installation();
   if (!installation) return refuse(installation.error().message);
-  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   Evaluation evaluation(
       {.models = models_of(options),
        .quick = options.quick,
-       .jobs = options.jobs == 0 ? cores : options.jobs,
+       .alexnet_weights_move = true,
+       .jobs = jobs_of(options.jobs),
        .graphs = options.graphs.empty() ? installation->checkout / "graphs" : fs::path(options.graphs),
        .cache = output / "cells",
        .progress = progress_line()});
@@ -77,11 +66,7 @@ int run(const Options& options) {
     fmt::print("{}\n", to_text(figure));
     std::fflush(stdout);
   });
-  if (interrupted()) {
-    say("interrupted: what was done is kept; the same command goes on");
-    std::fflush(stdout);
-    ::_exit(130);  // a search can't be called off
-  }
+  if (interrupted()) leave_interrupted("what was done is kept; the same command goes on");
   if (!done) return refuse("reproduce: " + done.error().message);
   draw(*installation, output);
   fmt::print("{}: every table as JSON and CSV\n", output.string());
