@@ -20,7 +20,9 @@ Result<void> find_least_shares(Evaluation& evaluation, std::vector<LeastShare>& 
       const auto& answer = (*answers)[i];
       if (!answer) askers[i]->note = note_of(answer);
       const auto reached = performance_of(answer);
-      askers[i]->search.tell(reached && *reached >= askers[i]->performance);
+      const bool enough = reached && *reached >= askers[i]->performance;
+      if (enough) askers[i]->answer = answer;
+      askers[i]->search.tell(enough);
     }
   }
 }

@@ -28,7 +28,8 @@ struct LeastShare {
   Question question;  // its share is what is searched for
   double performance = 0.9;
   Bisection search{0.0, 1.0, 1.0};
-  std::string note{};  // "this program has no such policy"
+  std::string note{};           // "this program has no such policy"
+  std::optional<Row> answer{};  // of the least share; nothing where that was not asked for
 };
 
 // All at once, a share of each at a time. With everything fast every performance is reached; where a policy can't plan,

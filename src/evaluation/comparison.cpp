@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <chrono>
 #include <new>
 #include <thread>
@@ -77,8 +76,8 @@ Row Comparison::simulate_cache(const Cell& cell) {
   // A cache's contents are in the slow tier, too.
   row.fast_peak_bytes = row.fast_bytes;
   row.slow_peak_bytes = live_peak_bytes(setting.graph);
-  const std::array bytes = {row.fast_peak_bytes, row.slow_peak_bytes};
-  row.memory_dollars = memory_dollars(setting.machine, bytes);
+  row.tier_bytes = {row.fast_peak_bytes, row.slow_peak_bytes};
+  row.memory_dollars = memory_dollars(setting.machine, row.tier_bytes);
   return row;
 }
 
@@ -102,13 +101,15 @@ Row Comparison::compute(const Cell& cell, const Problem& problem) {
   }
   row.verified = true;
   row.ignores_limit = plan->fast_bytes > cell.row.fast_bytes;
-  Timeline timeline = simulate(setting.graph, setting.machine, setting.costs, *plan);
+  const Timeline timeline = simulate(setting.graph, setting.machine, setting.costs, *plan);
   row.step_seconds = timeline.step_seconds;
   row.fast_peak_bytes = timeline.peak_bytes[0];
-  for (std::size_t tier = 1; tier < timeline.peak_bytes.size(); ++tier)
+  row.tier_bytes = {plan->fast_bytes};
+  for (std::size_t tier = 1; tier < setting.machine.tiers.size(); ++tier) {
+    row.tier_bytes.push_back(timeline.peak_bytes[tier]);
     row.slow_peak_bytes += timeline.peak_bytes[tier];
-  timeline.peak_bytes[0] = plan->fast_bytes;  // what is bought is the limit
-  row.memory_dollars = memory_dollars(setting.machine, timeline.peak_bytes);
+  }
+  row.memory_dollars = memory_dollars(setting.machine, row.tier_bytes);
   row.performance = setting.costs.all_fast_seconds() / row.step_seconds;
   if (cell.keeps_plan) row.plan = std::make_shared<const Plan>(std::move(*plan));
   return row;

@@ -31,6 +31,7 @@ nlohmann::json to_json(const Row& row) {
                          {"bound", row.bound ? nlohmann::json(*row.bound) : nlohmann::json()},
                          {"gap", gap ? nlohmann::json(*gap) : nlohmann::json()},
                          {"step_seconds", optional(done, row.step_seconds)},
+                         {"tier_bytes", optional(done, row.tier_bytes)},
                          {"memory_dollars", optional(done, row.memory_dollars)},
                          {"fast_peak_bytes", optional(done, row.fast_peak_bytes)},
                          {"slow_peak_bytes", optional(done, row.slow_peak_bytes)},
@@ -48,6 +49,7 @@ nlohmann::json to_json(const Row& row) {
 void read_results(const nlohmann::json& json, Row& row) {
   row.performance = json.at("performance").get<double>();
   row.step_seconds = json.at("step_seconds").get<double>();
+  row.tier_bytes = json.at("tier_bytes").get<std::vector<std::uint64_t>>();
   row.memory_dollars = json.at("memory_dollars").get<double>();
   row.fast_peak_bytes = json.at("fast_peak_bytes").get<std::uint64_t>();
   row.slow_peak_bytes = json.at("slow_peak_bytes").get<std::uint64_t>();

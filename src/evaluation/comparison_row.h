@@ -22,7 +22,8 @@ struct Row {
   std::string error;
   std::string planner;                                     // what the policy says of its search
   double step_seconds = 0, performance = 0;                // simulated
-  double memory_dollars = 0;                               // of the bytes that the plan needs in each tier
+  std::vector<std::uint64_t> tier_bytes{};                 // to be bought: the limit, and the peak of each slow tier
+  double memory_dollars = 0;                               // what they cost
   std::uint64_t fast_peak_bytes = 0, slow_peak_bytes = 0;  // of the step; what stays behind as a copy is not counted
   double plan_seconds = 0;                                 // measured
   std::uint64_t plan_peak_bytes = 0;

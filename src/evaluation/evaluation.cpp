@@ -14,7 +14,7 @@ namespace {
 
 // AutoTM keeps weights in fast memory. AlexNet's take most of a fifth of its peak, and the paper's AutoTM plans it in
 // less (its figure 17), so that there it can't have kept them.
-std::string planner_of(const Question& question) {
+std::string published_planner(const Question& question) {
   const bool weights_move = question.policy.starts_with("autotm") && question.model == "alexnet";
   return weights_move ? question.policy + "+weights" : question.policy;
 }
@@ -22,6 +22,10 @@ std::string planner_of(const Question& question) {
 }  // namespace
 
 Evaluation::Evaluation(Options options) : options_(std::move(options)), cache_(options_.cache) {}
+
+void Evaluation::add_graph(const std::string& model, std::uint32_t batch, StepGraph graph) {
+  graphs_.insert_or_assign({model, batch}, std::move(graph));
+}
 
 Result<std::shared_ptr<const Setting>> Evaluation::setting(const Testbed& on, const std::string& model,
                                                            std::uint32_t batch) {
@@ -57,7 +61,8 @@ Result<Evaluation::Answers> Evaluation::ask(const std::vector<Question>& questio
   std::vector<Cell> cells;
   std::vector<std::size_t> asked_by;  // the question of each cell
   for (std::size_t q = 0; q < questions.size(); ++q) {
-    const auto policy = find_policy(planner_of(questions[q]));
+    const auto policy =
+        find_policy(options_.alexnet_weights_move ? published_planner(questions[q]) : questions[q].policy);
     if (!policy || !works_in(*policy, questions[q].on.mode)) continue;
     auto cell = cell_of(questions[q], *policy);
     if (!cell) return tl::unexpected(cell.error());

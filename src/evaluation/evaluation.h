@@ -36,6 +36,7 @@ class Evaluation {
   struct Options {
     std::vector<std::string> models;
     bool quick = false;
+    bool alexnet_weights_move = false;  // AutoTM's, as the paper's must have
     unsigned jobs = 1;
     std::filesystem::path graphs, cache{};               // folders
     std::function<void(const std::string&)> progress{};  // as Comparison::Options::progress
@@ -44,6 +45,8 @@ class Evaluation {
 
   const Options& options() const { return options_; }
   const ResultCache& cache() const { return cache_; }
+  // A graph of the caller's instead of one in Options::graphs.
+  void add_graph(const std::string& model, std::uint32_t batch, StepGraph graph);
   Result<std::shared_ptr<const Setting>> setting(const Testbed& on, const std::string& model, std::uint32_t batch);
 
   // A row for each question, in their order. Nothing where this program does not have the policy. Fails when a graph
