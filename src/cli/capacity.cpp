@@ -14,6 +14,7 @@
 #include "evaluation/capacity_report.h"
 #include "evaluation/interrupt.h"
 #include "machine/machine_json.h"
+#include "report/chart.h"
 
 namespace deeptm::cli {
 namespace {
@@ -170,6 +171,26 @@ std::string unreached(const std::vector<GraphCapacity>& graphs, const std::strin
   return "";
 }
 
+// A chart for each graph, a line for each policy on each machine; filled: on the frontier.
+std::string picture(const std::vector<GraphCapacity>& graphs, double target) {
+  std::vector<Chart> charts;
+  for (const GraphCapacity& graph : graphs) {
+    Chart chart{fmt::format("{}, batch {}", graph.graph.name, graph.graph.batch), {}, target};
+    for (const CapacityCurve& curve : graph.curves) {
+      ChartLine& line = chart.lines.emplace_back(ChartLine{fmt::format("{}, {}", curve.machine->name, curve.policy)});
+      for (const CapacityPoint& point : curve.points) {
+        if (!point.planned()) continue;
+        line.points.push_back({point.row.memory_dollars, point.row.performance, point.on_frontier});
+      }
+    }
+    charts.push_back(std::move(chart));
+  }
+  return charts_picture(charts, {.title = "What memory costs and what it gives (simulated)",
+                                 .x = "dollars of memory",
+                                 .y = "performance",
+                                 .note = "Filled: on the frontier of dollars and step time. Dashed: the target."});
+}
+
 int run(const Options& options) {
   auto request = request_of(options);
   if (!request) return refuse("capacity: " + request.error().message);
@@ -184,6 +205,11 @@ int run(const Options& options) {
   const auto graphs = plan_capacity(evaluation, *request);
   if (interrupted()) leave_interrupted("what was done is kept; the same command goes on");
   if (!graphs) return refuse("capacity: " + graphs.error().message, kFailed);
+  if (!options.picture.empty()) {
+    if (auto drawn = write_file(options.picture, picture(*graphs, request->target)); !drawn) {
+      return refuse("capacity: " + drawn.error().message, kFailed);
+    }
+  }
   if (options.json) {
     fmt::print("{}\n", to_json(*graphs, *request).dump(2));
   } else {

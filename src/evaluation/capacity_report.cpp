@@ -3,10 +3,12 @@
 
 #include <fmt/format.h>
 
+#include "launch/summary.h"
+
 namespace deeptm {
 namespace {
 
-constexpr const char* kLine = "  {:<14} {:<18} {:>6} {:>9}  {:<22} {:>9} {:>8} {:>11} {:>9} {:>9} {}\n";
+constexpr const char* kLine = "  {:<14} {:<18} {:>6} {:>9}  {:<22} {:>9} {:>8} {:>11} {:>8} {:>9} {:>9} {}\n";
 
 nlohmann::json optional(const std::optional<double>& value) {
   return value ? nlohmann::json(*value) : nlohmann::json();
@@ -91,7 +93,7 @@ std::string table_line(const GraphCapacity& graph, const CapacityCurve& curve, s
   const auto a_point = point.next ? point.next->dollars_per_point() : std::nullopt;
   return fmt::format(fmt::runtime(kLine), curve.machine->name, curve.policy, share, bytes, slow_memory(curve, row),
                      fmt::format("{:.2f}", row.memory_dollars), percent(row.memory_dollars / curve.all_fast_dollars),
-                     fmt::format("{:.3f}", row.performance),
+                     fmt::format("{:.3f}", row.performance), format_seconds(row.step_seconds),
                      point.next ? fmt::format("{:+.4f}", point.next->performance) : "",
                      a_point ? fmt::format("{:.2f}", *a_point) : "",
                      fmt::format("{}{}", point.on_frontier ? "*" : " ", curve.least == p ? "<" : ""));
@@ -129,7 +131,7 @@ std::string table(const GraphCapacity& graph, double target) {
       fmt::format("{}, batch {}: {} of tensors at the peak; target {} of the speed with all of it fast\n",
                   graph.graph.name, graph.graph.batch, format_bytes(graph.peak_bytes), percent(target));
   text += fmt::format(fmt::runtime(kLine), "machine", "policy", "fast", "", "slow", "dollars", "of all", "performance",
-                      "next GiB", "$ a point", "");
+                      "step", "next GiB", "$ a point", "");
   for (const CapacityCurve& curve : graph.curves) {
     for (std::size_t p = 0; p < curve.points.size(); ++p) text += table_line(graph, curve, p);
   }

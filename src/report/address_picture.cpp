@@ -6,24 +6,13 @@
 #include <algorithm>
 
 #include "report/panel.h"
+#include "report/svg.h"
 
 namespace deeptm {
 namespace {
 
 constexpr int kWidth = 960, kLeft = 90, kPlotWidth = 850, kTop = 66, kArenaHeight = 420, kRegionHeight = 120;
 constexpr int kGap = 64;  // between panels, and below the last: ticks, what the axis shows, the next panel's caption
-
-std::string escaped(std::string_view text) {
-  std::string safe;
-  for (const char c : text) {
-    if (c == '<' || c == '>' || c == '&') {
-      safe += fmt::format("&#{};", static_cast<int>(c));
-    } else {
-      safe += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
-    }
-  }
-  return safe;
-}
 
 std::vector<TensorKind> kinds_of(const StepGraph& graph) {
   const std::vector<bool> micro = micro_tensors(graph);
@@ -63,11 +52,8 @@ std::string address_picture(const StepGraph& graph, const Layout& layout, std::s
   }
   const bool reserves = layout.reserved_bytes != 0;
   const int height = kTop + kArenaHeight + kGap + (reserves ? kRegionHeight + kGap : 0);
-  std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" "
-      "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n",
-      kWidth, height);
-  svg += fmt::format("<text x=\"{}\" y=\"20\" font-size=\"15\">{}</text>\n", kLeft, escaped(title));
+  std::string svg = svg_begin(kWidth, height);
+  svg += fmt::format("<text x=\"{}\" y=\"20\" font-size=\"15\">{}</text>\n", kLeft, svg_text(title));
   return svg + legend() + arena.svg() + (reserves ? region.svg() : "") + "</svg>\n";
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/bytes.h"
+#include "report/svg.h"
 
 namespace deeptm {
 namespace {
@@ -17,11 +18,9 @@ std::string rectangle(long x, long y, long width, long height) {
   return fmt::format("M{} {}h{}v{}h-{}z", x, y, width, height, width);
 }
 
-// 1, 2 or 5 times a power of ten, for at most eight ticks.
+// For at most eight ticks.
 std::size_t kernel_tick(std::size_t kernels) {
-  std::size_t tick = 1;
-  for (std::size_t i = 0; kernels / tick > 8; ++i) tick = i % 3 == 1 ? tick / 2 * 5 : tick * 2;
-  return tick;
+  return static_cast<std::size_t>(std::max(1.0, round_tick(static_cast<double>(kernels), 8)));
 }
 
 // A power of two, for at most eight ticks.
