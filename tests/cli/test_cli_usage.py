@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-COMMANDS = ("run", "train", "record", "show", "synthesize", "aggregate", "plan", "verify", "simulate", "compare", "calibrate", "doctor")
+COMMANDS = ("run", "train", "record", "show", "synthesize", "aggregate", "plan", "verify", "simulate", "compare", "capacity", "calibrate", "doctor")
 
 
 def only_line(process):
