@@ -156,6 +156,20 @@ TEST(Capacity, TellsWhereMoreMemoryIsBelowTheTargetAgain) {
   EXPECT_TRUE(curve.falls_below_again(0.4));
 }
 
+// With so few bytes fast the others cost a dollar each; whatever first touch does is above that.
+TEST(Capacity, NoPlanReachesTheTargetBelowTheBound) {
+  CapacityRequest asked = request();
+  asked.bounded = true;
+  asked.tolerance = 0.01;
+  const auto graphs = planned(asked);
+  ASSERT_EQ(graphs[0].bounds.size(), 1u);
+  const CapacityBound& bound = graphs[0].bounds[0];
+  const CapacityCurve& curve = graphs[0].curves[0];
+  EXPECT_LE(bound.bytes, curve.points[*curve.least].row.fast_bytes);
+  EXPECT_LE(bound.dollars, curve.points[*curve.cheapest].row.memory_dollars);
+  EXPECT_DOUBLE_EQ(bound.dollars, static_cast<double>(bound.bytes) / kGiBs * 9 + 4);
+}
+
 TEST(Capacity, JsonHasEveryPointAndTheSameInputTheSameText) {
   const auto graphs = planned(request());
   const auto json = to_json(graphs, request());

@@ -25,7 +25,7 @@ struct Options {
   std::vector<std::string> fast = {"5%",  "10%", "15%", "20%", "25%", "30%", "35%",
                                    "40%", "50%", "60%", "70%", "80%", "90%", "100%"};
   std::string target = "90%", tolerance = "0.5%", picture, cache = "results/capacity";
-  bool json = false;
+  bool bounded = false, json = false;
   unsigned jobs = 0;
 };
 
@@ -136,6 +136,7 @@ Result<CapacityRequest> request_of(const Options& options) {
   const auto target = parse_share("target", options.target), tolerance = parse_share("tolerance", options.tolerance);
   if (!target) return tl::unexpected(target.error());
   if (!tolerance) return tl::unexpected(tolerance.error());
+  request.bounded = options.bounded;
   request.target = *target;
   request.tolerance = *tolerance;
   return request;
@@ -243,6 +244,7 @@ Subcommand add_capacity(CLI::App& app) {
   sub->add_option("--policy", options->policies, "policies, separated by commas. " + policy_help())
       ->delimiter(',')
       ->capture_default_str();
+  sub->add_flag("--bound", options->bounded, "say, too, with what no plan whatever reaches the target");
   sub->add_flag("--json", options->json, "print JSON");
   sub->add_option("-o,--output", options->picture, "draw dollars against performance: an SVG file");
   sub->add_option("--jobs", options->jobs, "cells computed at once; 0: one a core")->capture_default_str();

@@ -18,8 +18,9 @@ Result<void> find_least_shares(Evaluation& evaluation, std::vector<LeastShare>& 
     if (!answers) return tl::unexpected(answers.error());
     for (std::size_t i = 0; i < askers.size(); ++i) {
       const auto& answer = (*answers)[i];
-      if (!answer) askers[i]->note = note_of(answer);
-      const auto reached = performance_of(answer);
+      const bool bounded = askers[i]->question.bounded;
+      const auto reached = bounded ? bound_of(answer) : performance_of(answer);
+      if (!answer || (bounded && !reached)) askers[i]->note = note_of(answer);
       const bool enough = reached && *reached >= askers[i]->performance;
       if (enough) askers[i]->answer = answer;
       askers[i]->search.tell(enough);

@@ -18,17 +18,19 @@ class Bisection {
   void tell(bool enough) { (enough ? high_ : low_) = next(); }
   // Enough, and what is less by the tolerance is not. `high` was not asked for.
   double least() const { return high_; }
+  double most_not_enough() const { return low_; }  // or `low`, which was not asked for
 
  private:
   double low_, high_, tolerance_;
 };
 
-// The least share of fast memory at which a policy reaches a performance.
+// The least share of fast memory at which a policy reaches a performance; or its bound does, where the question is for
+// it.
 struct LeastShare {
   Question question;  // its share is what is searched for
   double performance = 0.9;
   Bisection search{0.0, 1.0, 1.0};
-  std::string note{};           // "this program has no such policy"
+  std::string note{};           // why there is none: "this program has no such policy"
   std::optional<Row> answer{};  // of the least share; nothing where that was not asked for
 };
 

@@ -41,6 +41,9 @@ class CapacityPlanner {
     }
     if (auto asked = ask_for_sizes(); !asked) return tl::unexpected(asked.error());
     if (auto found = search_least(); !found) return tl::unexpected(found.error());
+    if (request_.bounded) {
+      if (auto found = search_bounds(); !found) return tl::unexpected(found.error());
+    }
     for (GraphCapacity& graph : graphs_) finish(graph);
     return std::move(graphs_);
   }
@@ -115,6 +118,41 @@ class CapacityPlanner {
       points.insert(behind, {std::move(*searches[i].answer)});
     }
     return {};
+  }
+
+  // Of rows whose bound alone counts: of the policy that is planned fastest.
+  Result<void> search_bounds() {
+    std::vector<LeastShare> searches;
+    for (const GraphCapacity& graph : graphs_) {
+      for (const auto& machine : request_.machines) {
+        LeastShare& search = searches.emplace_back();
+        search.question = {{machine, request_.mode}, graph.graph.name, graph.graph.batch, "first-touch"};
+        search.question.bounded = true;
+        search.performance = request_.target;
+        search.search = Bisection(0.0, 1.0, request_.tolerance);
+      }
+    }
+    if (auto found = find_least_shares(evaluation_, searches); !found) return found;
+    auto search = searches.cbegin();
+    for (GraphCapacity& graph : graphs_) {
+      for (const auto& machine : request_.machines) graph.bounds.push_back(bound_of(graph, machine, *search++));
+    }
+    return {};
+  }
+
+  static CapacityBound bound_of(const GraphCapacity& graph, const std::shared_ptr<const Machine>& machine,
+                                const LeastShare& search) {
+    const std::uint64_t bytes =
+        static_cast<std::uint64_t>(search.search.most_not_enough() * static_cast<double>(graph.peak_bytes));
+    const std::uint64_t rest = graph.peak_bytes - bytes;
+    double least = std::numeric_limits<double>::infinity();
+    for (std::size_t t = 1; t < machine->tiers.size(); ++t) {
+      std::vector<std::uint64_t> bought(machine->tiers.size(), 0);
+      bought[0] = bytes;
+      bought[t] = rest;
+      least = std::min(least, memory_dollars(*machine, bought));
+    }
+    return {machine, bytes, least, search.note};
   }
 
   void finish(GraphCapacity& graph) const;

@@ -25,6 +25,7 @@ struct CapacityRequest {
   std::vector<FastLimit> sizes;  // of fast memory; at most the peak and what the machine takes
   double target = 0.9;           // performance
   double tolerance = 0.005;      // of the least size that reaches it, as a share of the peak
+  bool bounded = false;          // with what no plan can do without
 };
 
 // What another GiB of fast memory adds, and what it costs when as much slow memory is not bought.
@@ -54,10 +55,20 @@ struct CapacityCurve {
   bool falls_below_again(double target) const;
 };
 
+// No plan whatever reaches the target on a machine with `bytes` of fast memory, and so none costs less than `dollars`,
+// as the peak's other bytes have to be somewhere.
+struct CapacityBound {
+  std::shared_ptr<const Machine> machine;
+  std::uint64_t bytes = 0;
+  double dollars = 0.0;
+  std::string note{};  // why there is none
+};
+
 struct GraphCapacity {
   CapacityRequest::Graph graph;
   std::uint64_t peak_bytes = 0;
   std::vector<CapacityCurve> curves{};    // by machine, then policy
+  std::vector<CapacityBound> bounds{};    // by machine, where they were asked for
   std::optional<std::size_t> cheapest{};  // the curve whose cheapest is the cheapest of all
 };
 

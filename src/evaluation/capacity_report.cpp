@@ -61,11 +61,20 @@ nlohmann::json to_json(const GraphCapacity& graph, double target) {
                       {"falls_below_again", curve.falls_below_again(target)}});
     for (std::size_t p = 0; p < curve.points.size(); ++p) points.push_back(point(p));
   }
+  nlohmann::json bounds = nlohmann::json::array();
+  for (const CapacityBound& bound : graph.bounds) {
+    const bool there = bound.note.empty();
+    bounds.push_back({{"machine", bound.machine->name},
+                      {"more_than_bytes", there ? nlohmann::json(bound.bytes) : nlohmann::json()},
+                      {"dollars", there ? nlohmann::json(bound.dollars) : nlohmann::json()},
+                      {"note", bound.note}});
+  }
   return {{"graph", graph.graph.name},
           {"batch", graph.graph.batch},
           {"peak_bytes", graph.peak_bytes},
           {"curves", curves},
           {"points", points},
+          {"bounds", bounds},
           {"cheapest", graph.cheapest ? curves[*graph.cheapest]["cheapest"] : nlohmann::json()}};
 }
 
@@ -107,6 +116,13 @@ std::string described(const GraphCapacity& graph, const CapacityCurve& curve, st
                      point.row.performance);
 }
 
+std::string described(const GraphCapacity& graph, const CapacityBound& bound) {
+  if (!bound.note.empty()) return fmt::format("  bound: none on {}: {}\n", bound.machine->name, bound.note);
+  const double share = static_cast<double>(bound.bytes) / static_cast<double>(graph.peak_bytes);
+  return fmt::format("  bound: every plan needs more than {} ({} of the peak) on {}, and ${:.2f}\n",
+                     format_bytes(bound.bytes), percent(share), bound.machine->name, bound.dollars);
+}
+
 std::string conclusions(const GraphCapacity& graph, double target) {
   std::string text;
   for (const CapacityCurve& curve : graph.curves) {
@@ -119,6 +135,7 @@ std::string conclusions(const GraphCapacity& graph, double target) {
       text += "    a larger size is below the target again: keep the plan of this one there\n";
     }
   }
+  for (const CapacityBound& bound : graph.bounds) text += described(graph, bound);
   if (graph.cheapest) {
     const CapacityCurve& curve = graph.curves[*graph.cheapest];
     text += fmt::format("  cheapest: {}\n", described(graph, curve, *curve.cheapest));

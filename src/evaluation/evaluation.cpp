@@ -54,7 +54,7 @@ Result<Cell> Evaluation::cell_of(const Question& question, const Policy& policy)
   row.policy = policy.full_name();
   row.fast_bytes = fast_bytes_of(Percent{100 * question.fast_share}, (*of)->graph);
   row.fast_bytes -= std::min(row.fast_bytes, question.less_bytes);
-  return Cell{*of, policy, question.on.mode, row, false, question.keeps_plan};
+  return Cell{*of, policy, question.on.mode, row, question.bounded, question.keeps_plan};
 }
 
 Result<Evaluation::Answers> Evaluation::ask(const std::vector<Question>& questions) {
@@ -84,6 +84,8 @@ Result<Evaluation::Answers> Evaluation::ask(const std::vector<Question>& questio
 std::optional<double> performance_of(const std::optional<Row>& answer) {
   return answer && answer->error.empty() ? std::optional(answer->performance) : std::nullopt;
 }
+
+std::optional<double> bound_of(const std::optional<Row>& answer) { return answer ? answer->bound : std::nullopt; }
 
 std::string note_of(const std::optional<Row>& answer) {
   if (!answer) return "this program has no such policy";

@@ -28,6 +28,7 @@ struct Question {
   std::string policy;       // with its options
   double fast_share = 0.2;  // of the peak of live tensors
   bool keeps_plan = false;
+  bool bounded = false;          // with the bound
   std::uint64_t less_bytes = 0;  // off the limit
 };
 
@@ -68,5 +69,6 @@ class Evaluation {
 // whether AutoTM moved weights, which it does where they would fill fast memory (AlexNet).
 std::string note_of(const std::optional<Row>& answer);
 std::optional<double> performance_of(const std::optional<Row>& answer);
+std::optional<double> bound_of(const std::optional<Row>& answer);
 
 }  // namespace deeptm
