@@ -7,6 +7,7 @@
 
 #include "graph/lifetimes.h"
 #include "optimizer/bound.h"
+#include "optimizer/joint/batch.h"
 #include "optimizer/joint/bundle.h"
 #include "optimizer/joint/prices.h"
 #include "optimizer/joint/room.h"
@@ -226,6 +227,31 @@ TEST(Spread, CopiesPartsWhoseRoomIsFreeOneAfterTheOther) {
   EXPECT_EQ(plan.moves[0].begin, kPage);  // the fast bytes stay the first
   EXPECT_EQ(plan.moves[1].begin, 0u);
   EXPECT_LE(plan.moves[0].deadline, plan.moves[1].deadline);
+  EXPECT_GT(deeptm::testing::seconds(problem, plan), 0.0);  // right, too
+}
+
+TEST(Batch, WholeTensorsMoveTogetherAsFarAsThereIsRoom) {
+  // A and B are written by 0 and 1, read by 4 and 5, and away in between, each for itself. C needs the room at 3.
+  constexpr std::uint64_t kPage = 4096;
+  TinyStep step({1, 1, 1, 1, 1, 1});
+  step.tensor(kPage, 0, 5).tensor(kPage, 1, 5).tensor(2 * kPage, 3, 3);
+  step.writes(0, 0).writes(1, 1).writes(3, 2).reads(4, 0).reads(5, 1);
+  const TinySetting s{step.graph()};
+  const Problem problem = s.problem(2 * kPage);
+  Plan plan = plan_for(problem, "by hand");
+  plan.births = {{kPage, 1}, {kPage, 1}, {2 * kPage, 1}};
+  plan.moves = {{0, 0, 1, false, 1, 1, 0, kPage},
+                {1, 0, 1, false, 2, 2, 0, kPage},
+                {0, 1, 0, false, 4, 4, 0, kPage},
+                {1, 1, 0, false, 5, 5, 0, kPage}};
+  plan.addresses = {8 * kPage, 0, 3 * kPage};
+  Plan one = plan;
+  batch_moves(one, problem, kPage);  // one at a time
+  EXPECT_EQ(one.moves, plan.moves);
+  batch_moves(plan, problem, 2 * kPage);
+  EXPECT_THAT(plan.moves, ElementsAre(Move{0, 0, 1, false, 2, 2, 0, kPage}, Move{1, 0, 1, false, 2, 2, 0, kPage},
+                                      Move{0, 1, 0, false, 4, 4, 0, kPage}, Move{1, 1, 0, false, 4, 4, 0, kPage}));
+  EXPECT_EQ(plan.addresses[1], plan.addresses[0] + kPage);
   EXPECT_GT(deeptm::testing::seconds(problem, plan), 0.0);  // right, too
 }
 

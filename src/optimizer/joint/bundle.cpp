@@ -8,12 +8,12 @@
 namespace deeptm::joint {
 namespace {
 
-constexpr double kFirstGain = 0.1;                 // of the value: what the first step aims at
-constexpr double kEnough = 0.1, kMuch = 0.5;       // of what was expected: to go there, to make longer steps
-constexpr double kLonger = 2.0, kShorter = 0.7;    // steps
-constexpr int kMostMisses = 3;                     // before they are shorter
-constexpr int kPasses = 3;                         // of weights, and of what is allowed, one after the other
-constexpr int kMostTurns = 500;                    // of weights
+constexpr double kFirstGain = 0.1;               // of the value: what the first step aims at
+constexpr double kEnough = 0.1, kMuch = 0.5;     // of what was expected: to go there, to make longer steps
+constexpr double kLonger = 2.0, kShorter = 0.7;  // steps
+constexpr int kMostMisses = 3;                   // before they are shorter
+constexpr int kPasses = 3;                       // of weights, and of what is allowed, one after the other
+constexpr int kMostTurns = 500;                  // of weights
 constexpr double kPrecision = 1e-10, kNoWeight = 1e-9;
 
 }  // namespace
@@ -36,7 +36,8 @@ void Bundle::start(Vector at, double value, Vector slope, Vector scale, Project 
   products_.push_back({product(cuts_[0].slope, cuts_[0].slope)});
   free_ = 1;
   misses_ = 0;
-  step_ = kFirstGain * (value != 0.0 ? std::abs(value) : 1.0) / std::max(products_[0][0], std::numeric_limits<double>::min());
+  step_ = kFirstGain * (value != 0.0 ? std::abs(value) : 1.0) /
+          std::max(products_[0][0], std::numeric_limits<double>::min());
   push_.assign(best_.size(), 0.0);
 }
 

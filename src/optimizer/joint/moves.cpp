@@ -8,10 +8,10 @@ namespace {
 
 class Writer {
  public:
-  Writer(const Problem& problem, std::string_view policy, const Chains& chains, const Placement& placement)
-      : chains_(chains), placement_(placement), plan_(plan_for(problem, policy)) {
-    for (TensorIndex t = 0; t < problem.graph.tensors.size(); ++t) {
-      const Tensor& tensor = problem.graph.tensors[t];
+  Writer(Plan plan, const StepGraph& graph, const Chains& chains, const Placement& placement)
+      : chains_(chains), placement_(placement), plan_(std::move(plan)) {
+    for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
+      const Tensor& tensor = graph.tensors[t];
       plan_.births.push_back({tensor.foreign || chains.pinned[t] ? tensor.bytes : 0, 1});
     }
     plan_.mode = CopyMode::kSync;
@@ -75,8 +75,8 @@ class Writer {
 
 }  // namespace
 
-Plan plan_of(const Problem& problem, std::string_view policy, const Chains& chains, const Placement& placement) {
-  return Writer(problem, policy, chains, placement).run();
+Plan plan_of(Plan plan, const StepGraph& graph, const Chains& chains, const Placement& placement) {
+  return Writer(std::move(plan), graph, chains, placement).run();
 }
 
 }  // namespace deeptm::joint

@@ -6,6 +6,7 @@
 
 #include "aggregator/layout.h"
 #include "migrator/transactions.h"
+#include "optimizer/joint/batch.h"
 #include "optimizer/joint/moves.h"
 #include "optimizer/joint/spread.h"
 #include "simulator/simulator.h"
@@ -22,9 +23,13 @@ constexpr int kStepsOfPlan = 40, kStepsOfPlanBeside = 80;
 constexpr double kPartRate = 0.75;  // of the rate of much
 constexpr int kRounds = 4;          // of a plan beside kernels: with room for what moves
 
+constexpr std::size_t kMostWork = 1'000'000;  // accesses times manners
+constexpr std::uint64_t kAll = std::uint64_t{1} << 62, kMuch = std::uint64_t{1} << 30;
+
 // How plans are made of shares.
 struct Manner {
-  std::uint64_t part_bytes = 0;  // copies beside kernels
+  std::uint64_t part_bytes = 0;   // at most, of copies beside kernels
+  std::uint64_t batch_bytes = 0;  // at most, of copies between kernels that are made one; 0: they are not
   Repair::Options repair;
   double seconds = 0.0;  // the best step so far
 };
@@ -39,6 +44,7 @@ class Planner {
         best_rates_(rates(problem, chains_, true)),
         prices_(problem, chains_, rates_),
         repair_(problem, chains_),
+        blank_(plan_for(problem, "deeptm")),
         addresses_(lay_out(problem.graph).addresses),
         manners_(manners()) {}
 
@@ -59,23 +65,37 @@ class Planner {
  private:
   bool stopped() const { return problem_.training != nullptr && problem_.training->stop && problem_.training->stop(); }
 
-  // Copies of much less are much slower on some machines.
   std::vector<Manner> manners() const {
-    constexpr std::uint64_t kAll = std::uint64_t{1} << 62, kMuch = std::uint64_t{1} << 30;
-    std::vector<std::uint64_t> parts{kAll};
-    if (beside_) {
-      const CopyPath& path = *problem_.machine.path(0, 1);
-      const auto rate = [&](std::uint64_t bytes) {
-        return static_cast<double>(bytes) / copy_seconds(path, bytes, bytes);
-      };
-      for (std::uint64_t bytes = kMuch / 2; bytes >= (kMuch >> 8); bytes /= 4)
-        if (rate(bytes) >= kPartRate * rate(kMuch)) parts.push_back(bytes);
-    }
     std::vector<Manner> manners;
-    for (const std::uint64_t part : parts) {
-      for (const double dearness : {Repair::kNoMore, 1.0, 0.5}) manners.push_back({part, {{}, dearness}});
+    if (beside_) {
+      for (const double dearness : {Repair::kNoMore, 1.0, 0.5}) {
+        for (const std::uint64_t part : parts()) manners.push_back({part, 0, {{}, dearness, true}});
+      }
+      for (const double dearness : {Repair::kNoMore, 1.0}) manners.push_back({kAll, 0, {{}, dearness, false}});
+    } else {
+      for (const std::uint64_t batch : {kMuch, kMuch / 16}) {
+        for (const bool splits : {true, false}) {
+          for (const double dearness : {Repair::kNoMore, 0.5}) manners.push_back({0, batch, {{}, dearness, splits}});
+        }
+      }
     }
+    // A graph so large is planned in fewer.
+    const std::size_t most = kMostWork / std::max<std::size_t>(1, problem_.graph.accesses.size());
+    manners.resize(std::clamp(most, std::size_t{2}, manners.size()));
     return manners;
+  }
+
+  // Copies of much less are much slower on some machines.
+  std::vector<std::uint64_t> parts() const {
+    const CopyPath& path = *problem_.machine.path(0, 1);
+    const auto rate = [&](std::uint64_t bytes) {
+      return static_cast<double>(bytes) / copy_seconds(path, bytes, bytes);
+    };
+    std::vector<std::uint64_t> parts{kAll};
+    for (std::uint64_t bytes = kMuch / 2; bytes >= kMuch / 256; bytes /= 4) {
+      if (rate(bytes) >= kPartRate * rate(kMuch)) parts.push_back(bytes);
+    }
+    return parts;
   }
 
   void plan_at_prices(const std::string& how_far) {
@@ -84,10 +104,14 @@ class Planner {
       std::vector<double>& free = manner.repair.free;
       free.resize(problem_.graph.kernels.size());
       for (int round = 0; round < (beside_ ? kRounds : 1); ++round) {
-        Plan plan = plan_of(problem_, "deeptm", chains_, repair_.run(prices_, shares, manner.repair));
+        Plan plan = plan_of(blank_, problem_.graph, chains_, repair_.run(prices_, shares, manner.repair));
         std::vector<double> missing;
         if (beside_) missing = spread_moves(plan, problem_, manner.part_bytes);
         plan.mode = problem_.mode;
+        if (manner.batch_bytes > 0) {
+          plan.addresses = addresses_;
+          batch_moves(plan, problem_, manner.batch_bytes);
+        }
         const double seconds = consider(std::move(plan));
         if (manner.seconds == 0.0 || seconds < manner.seconds) manner.seconds = seconds;
         for (std::size_t k = 0; k < missing.size(); ++k)
@@ -104,7 +128,7 @@ class Planner {
 
   // Neighbours that leave or come together do so as one copy.
   double consider(Plan plan) {
-    plan.addresses = addresses_;
+    if (plan.addresses.empty()) plan.addresses = addresses_;
     join_neighbours(plan, problem_.graph);
     const double seconds = simulate(problem_.graph, problem_.machine, problem_.costs, plan).step_seconds;
     if (!best_.births.empty() && seconds >= seconds_) return seconds;
@@ -126,6 +150,7 @@ class Planner {
   Rates rates_, best_rates_;
   Prices prices_;
   Repair repair_;
+  Plan blank_;
   std::vector<std::uint64_t> addresses_;
   std::vector<Manner> manners_;
   Plan best_;

@@ -9,16 +9,6 @@
 namespace deeptm::joint {
 namespace {
 
-// A mean leaves a little of nearly everything out; thinning takes back what is too much.
-constexpr double kGenerous = 0.02;
-
-// Pages, or all of it.
-double whole(const Chain& chain, double bytes) {
-  constexpr auto kPage = static_cast<double>(kPageBytes);
-  if (bytes >= chain.bytes) return chain.bytes;
-  return std::max(0.0, std::floor(bytes / kPage) * kPage);
-}
-
 // The least by `value` first.
 template <class Value>
 void sort_by(std::vector<std::uint32_t>& items, Value value) {
@@ -42,6 +32,19 @@ Repair::Repair(const Problem& problem, const Chains& chains)
   }
 }
 
+// Pages, or all of it; all or nothing where tensors are not split.
+double Repair::whole(const Chain& chain, double bytes) const {
+  constexpr auto kPage = static_cast<double>(kPageBytes);
+  if (bytes >= chain.bytes) return chain.bytes;
+  return splits_ ? std::max(0.0, std::floor(bytes / kPage) * kPage) : 0.0;
+}
+
+// A mean leaves a little of nearly everything out; thinning takes back what is too much.
+double Repair::near(const Chain& chain, float share) const {
+  constexpr double kGenerous = 0.02, kMostly = 0.5;
+  return whole(chain, chain.bytes * (share + (splits_ ? kGenerous : kMostly)));
+}
+
 // What its neighbours leave to a gap.
 double Repair::most(const Chain& chain, std::uint32_t gap) const {
   const std::uint32_t i = gap - chain.first_gap;
@@ -54,7 +57,9 @@ double Repair::most(const Chain& chain, std::uint32_t gap) const {
   return most;
 }
 
-void Repair::start(const Shares& shares, const std::vector<double>& free) {
+void Repair::start(const Shares& shares, const Options& options) {
+  splits_ = options.splits;
+  const std::vector<double>& free = options.free;
   room_ = Room(problem_.graph.kernels.size(), static_cast<double>(problem_.fast_bytes));
   for (std::uint32_t k = 0; k < free.size(); ++k) {
     if (free[k] > 0) room_.take(k, free[k]);
@@ -66,12 +71,12 @@ void Repair::start(const Shares& shares, const std::vector<double>& free) {
   bytes_.gap.assign(chains_.gaps.size(), 0.0);
   for (std::uint32_t p = 0; p < chains_.points.size(); ++p) {
     const Chain& chain = chain_of_point(p);
-    bytes_.point[p] = whole(chain, chain.bytes * (shares.point[p] + kGenerous));
+    bytes_.point[p] = near(chain, shares.point[p]);
     room_.take(chains_.points[p].kernel, bytes_.point[p]);
   }
   for (std::uint32_t g = 0; g < chains_.gaps.size(); ++g) {
     const Chain& chain = chain_of_gap(g);
-    bytes_.gap[g] = std::min(most(chain, g), whole(chain, chain.bytes * (shares.gap[g] + kGenerous)));
+    bytes_.gap[g] = std::min(most(chain, g), near(chain, shares.gap[g]));
     room_.take(chains_.gaps[g], bytes_.gap[g]);
   }
 }
@@ -109,14 +114,12 @@ std::vector<bool> Repair::dirty_gaps() const {
 }
 
 void Repair::thin() {
-  open_.clear();
+  open_ = {};
   for (std::uint32_t g = 0; g < chains_.gaps.size(); ++g) {
-    if (chains_.gaps[g].steps > 0) open_.push_back(g);
+    if (chains_.gaps[g].steps > 0) open_.emplace(regrets_.gap[g], g);
   }
   for (KernelIndex k = 0; k < problem_.graph.kernels.size(); ++k) {
-    for (const std::uint32_t g : opening_[k]) {
-      if (chains_.gaps[g].steps == 0 && bytes_.gap[g] > 0) open_.push_back(g);
-    }
+    for (const std::uint32_t g : opening_[k]) open_.emplace(regrets_.gap[g], g);
     double over = -room_.left(k);
     if (over > 0) over = thin_gaps(k, over);
     if (over > 0) thin_points(k, over);
@@ -125,23 +128,17 @@ void Repair::thin() {
 
 // Returns what is still too much.
 double Repair::thin_gaps(KernelIndex k, double over) {
-  std::erase_if(open_, [&](std::uint32_t g) {
-    return bytes_.gap[g] == 0.0 || (chains_.gaps[g].steps == 0 && chains_.gaps[g].end <= k);
-  });
-  std::vector<std::uint32_t> here;
-  for (const std::uint32_t g : open_) {
+  while (over > 0 && !open_.empty()) {
+    const std::uint32_t g = open_.top().second;
     const Gap& gap = chains_.gaps[g];
-    if (gap.steps == 0 || k >= gap.begin || k < gap.end) here.push_back(g);
-  }
-  // The least regretted first; few of many.
-  const auto later = [&](auto a, auto b) { return std::pair(regrets_.gap[a], a) > std::pair(regrets_.gap[b], b); };
-  std::make_heap(here.begin(), here.end(), later);
-  for (; over > 0 && !here.empty(); here.pop_back()) {
-    std::pop_heap(here.begin(), here.end(), later);
-    const std::uint32_t g = here.back();
+    const bool behind = gap.end <= k && (gap.steps == 0 || k < gap.begin);
     const double before = bytes_.gap[g];
-    shrink_gap(g, whole(chain_of_gap(g), std::max(0.0, before - over)));
-    over -= before - bytes_.gap[g];
+    if (!behind && before > 0) {
+      shrink_gap(g, whole(chain_of_gap(g), std::max(0.0, before - over)));
+      if (bytes_.gap[g] == before) break;  // so little of a byte that it rounds to nothing
+      over -= before - bytes_.gap[g];
+    }
+    if (behind || bytes_.gap[g] == 0.0) open_.pop();
   }
   return over;
 }
@@ -192,7 +189,7 @@ void Repair::use_more(double dearness) {
 }
 
 Placement Repair::run(Prices& prices, const Shares& shares, const Options& options) {
-  start(shares, options.free);
+  start(shares, options);
   regrets_ = prices.regrets(dirty_gaps());
   thin();
   if (options.dearness != kNoMore) use_more(options.dearness);

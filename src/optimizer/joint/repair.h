@@ -3,6 +3,10 @@
 // least goes, where room is left what is missed most stays.
 #pragma once
 
+#include <functional>
+#include <limits>
+#include <queue>
+#include <utility>
 #include <vector>
 
 #include "optimizer/joint/prices.h"
@@ -25,11 +29,14 @@ class Repair {
     std::vector<double> free;  // bytes of the limit that stay free, by kernel
     // What is slow becomes fast where there is room and that saves more than its copies cost, times this.
     double dearness = kNoMore;
+    bool splits = true;  // tensors, by pages
   };
   Placement run(Prices& prices, const Shares& shares, const Options& options);
 
  private:
-  void start(const Shares& shares, const std::vector<double>& free);
+  void start(const Shares& shares, const Options& options);
+  double whole(const Chain& chain, double bytes) const;
+  double near(const Chain& chain, float share) const;
   void thin();
   double thin_gaps(KernelIndex k, double over);
   void thin_points(KernelIndex k, double over);
@@ -47,8 +54,11 @@ class Repair {
   std::vector<std::vector<std::uint32_t>> opening_, points_at_;  // by boundary: gaps; by kernel: points
   std::vector<double> loss_;  // by point: seconds of memory that a byte in slow memory costs
   Prices::Regrets regrets_;
-  std::vector<std::uint32_t> open_;  // gaps around the kernel that is thinned
+  // Gaps that have opened, the least regretted first; those behind the kernel that is thinned go as they come up.
+  using Regretted = std::pair<double, std::uint32_t>;
+  std::priority_queue<Regretted, std::vector<Regretted>, std::greater<>> open_;
   Placement bytes_;
+  bool splits_ = true;
   Room room_;
 };
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "optimizer/joint/chains.h"
+#include "plan/plan.h"
 
 namespace deeptm::joint {
 
@@ -68,5 +69,24 @@ class Room {
   std::uint32_t leaves_ = 1;
   std::vector<double> least_, added_;
 };
+
+// What a synchronous plan has fast.
+inline void take_planned(const Plan& plan, const StepGraph& graph, Room& room) {
+  std::vector<std::uint64_t> fast(graph.tensors.size());
+  std::vector<std::uint32_t> since(graph.tensors.size());
+  for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
+    fast[t] = graph.tensors[t].foreign ? 0 : plan.births[t].fast_bytes;
+    since[t] = graph.tensors[t].first_kernel;
+  }
+  const auto take = [&](TensorIndex t, std::uint32_t until) {
+    if (fast[t] > 0) room.take({since[t], until, 0}, static_cast<double>(fast[t]));
+    since[t] = until;
+  };
+  for (const Move& move : plan.moves) {
+    take(move.tensor, move.start);
+    fast[move.tensor] = move.to == 0 ? move.end : move.begin;
+  }
+  for (TensorIndex t = 0; t < graph.tensors.size(); ++t) take(t, graph.tensors[t].last_kernel + 1);
+}
 
 }  // namespace deeptm::joint

@@ -50,7 +50,7 @@ class Spreading {
     for (const double work : work_) time_.push_back(time_.back() + work);
     plan_.moves = in_parts(plan_.moves, part_bytes);
     link();
-    take_room();
+    take_planned(plan_, graph_, room_);
     expected_ = room_;
     find_latest();
     for (const std::size_t m : outs_) by_ready_.insert({copies_[m].from, m});
@@ -138,25 +138,6 @@ class Spreading {
       copy.last = std::max(copy.last, move.start);
       (move.to == 0 ? ins_ : outs_).push_back(m);
     }
-  }
-
-  // What the plan has fast.
-  void take_room() {
-    std::vector<std::uint64_t> fast(graph_.tensors.size());
-    std::vector<std::uint32_t> since(graph_.tensors.size());
-    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) {
-      fast[t] = graph_.tensors[t].foreign ? 0 : plan_.births[t].fast_bytes;
-      since[t] = graph_.tensors[t].first_kernel;
-    }
-    const auto take = [&](TensorIndex t, std::uint32_t until) {
-      if (fast[t] > 0) room_.take({since[t], until, 0}, static_cast<double>(fast[t]));
-      since[t] = until;
-    };
-    for (const Move& move : plan_.moves) {
-      take(move.tensor, move.start);
-      fast[move.tensor] = move.to == 0 ? move.end : move.begin;
-    }
-    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) take(t, graph_.tensors[t].last_kernel + 1);
   }
 
   void find_latest() {
