@@ -21,6 +21,7 @@ struct Options {
   std::vector<std::string> graphs, fast = {"20%"}, policies = {"all"};
   std::string json, csv, cache = "results/compare";
   unsigned jobs = 0;
+  bool no_bound = false;
 };
 
 constexpr std::string_view kCache = "2lm";
@@ -69,7 +70,7 @@ Result<std::vector<Cell>> cells_of(const Options& options, const Contestants& co
       row.fast_bytes = fast_bytes_of(*limit, setting->graph);
       for (const auto& policy : contestants) {
         row.policy = policy ? policy->full_name() : kCache;
-        cells.push_back({setting, policy, mode, row});
+        cells.push_back({setting, policy, mode, row, !options.no_bound});
       }
     }
   }
@@ -121,6 +122,8 @@ Subcommand add_compare(CLI::App& app) {
                   "all, or policies separated by commas; 2lm: a hardware cache. " + policy_help())
       ->delimiter(',')
       ->capture_default_str();
+  sub->add_flag("--no-bound", options->no_bound,
+                "leave out the bound, which takes minutes for a step of ten thousand tensors");
   sub->add_option("--json", options->json, "write the rows to this file, too");
   sub->add_option("--csv", options->csv, "write the rows to this file, too");
   sub->add_option("--jobs", options->jobs, "cells computed at once; 0: one a core")->capture_default_str();

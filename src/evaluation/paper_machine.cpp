@@ -33,13 +33,7 @@ constexpr FreeConstants kOnGpu = {{
     {"slow_latency", "s", {3e-7, 2.2e-5}, "one load of Optane; four times the page read that it prints"},
 }};
 
-Curve scaled(const Curve& curve, double factor) {
-  std::vector<Curve::Point> points = curve.points();
-  for (auto& [x, y] : points) y *= factor;
-  return Curve(std::move(points));
-}
-
-Curve through(const Curve& curve, double threads, double y) { return scaled(curve, y / curve.at(threads)); }
+Curve through(const Curve& curve, double threads, double y) { return curve.scaled(y / curve.at(threads)); }
 
 std::vector<double> logarithms(const Constants& constants) {
   std::vector<double> logs;

@@ -16,4 +16,10 @@ double Curve::at(double x) const {
   return left.second + share * (after->second - left.second);
 }
 
+Curve Curve::scaled(double factor) const {
+  Curve curve = *this;
+  for (auto& [x, y] : curve.points_) y *= factor;
+  return curve;
+}
+
 }  // namespace deeptm

@@ -17,6 +17,8 @@ class Curve {
   static Curve constant(double y) { return Curve({{1.0, y}}); }
 
   double at(double x) const;
+  // The same shape, all values times a factor.
+  Curve scaled(double factor) const;
   const std::vector<Point>& points() const { return points_; }
 
  private:

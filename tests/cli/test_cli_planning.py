@@ -45,8 +45,8 @@ def write(tmp_path):
 
 
 def test_plan_verify_simulate(deeptm, tmp_path):
-    for policy in ("first-touch", "belady", "autotm-sync"):
-        made = deeptm("plan", ALEXNET, "--batch", 512, "--fast", "20%", "--policy", policy, "-o", "plan.json")
+    for policy in (("--policy", "first-touch"), ("--policy", "autotm-sync"), ()):
+        made = deeptm("plan", ALEXNET, "--batch", 512, "--fast", "20%", *policy, "-o", "plan.json")
         assert made.returncode == 0, made.stderr
         assert "performance 0." in made.stdout and "(simulated)" in made.stdout
         checked = deeptm("verify", ALEXNET, "plan.json", "--batch", 512)
@@ -56,6 +56,35 @@ def test_plan_verify_simulate(deeptm, tmp_path):
         assert timeline["kind"] == "simulated"
         assert timeline["fast_peak_bytes"] <= json.loads((tmp_path / "plan.json").read_text())["fast_bytes"]
         assert f"performance {timeline['performance']:.3f}" in made.stdout
+
+
+def test_the_joint_planner_plans_unless_told_otherwise(deeptm, tmp_path):
+    deeptm("plan", ALEXNET, "--batch", 512)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["policy"] == "deeptm" and plan["options"].endswith("% above the bound")
+
+
+def test_slack_is_told_against_the_plan_without_it(deeptm, tmp_path):
+    arguments = ("plan", ALEXNET, "--batch", 512, "--mode", "async")
+    without = json.loads(deeptm(*arguments, "--json").stdout)
+    assert "slack" not in without
+    with_slack = json.loads(deeptm(*arguments, "--slack", "30%", "--json").stdout)
+    slack = with_slack["slack"]
+    assert slack["percent"] == 30 and slack["performance_without"] == without["performance"]
+    assert slack["performance_without_disturbed"] <= slack["performance_disturbed"] < with_slack["performance"]
+    assert deeptm("verify", ALEXNET, "plan.json", "--batch", 512).returncode == 0
+    line = deeptm(*arguments, "--slack", "30").stdout.splitlines()[1]
+    assert line == (
+        f"slack 30 %: performance {with_slack['performance']:.3f} ({slack['performance_without']:.3f} without slack); "
+        f"if kernels run 30 % faster and copies 30 % slower: {slack['performance_disturbed']:.3f} "
+        f"({slack['performance_without_disturbed']:.3f} without)"
+    )
+
+
+def test_compare_without_bound(deeptm, tmp_path):
+    deeptm("compare", ALEXNET, "--policy", "lru", "--no-bound", "--json", "rows.json")
+    (row,) = json.loads((tmp_path / "rows.json").read_text())
+    assert row["bound"] is None and row["gap"] is None and row["verified"]
 
 
 def test_the_same_input_gives_the_same_plan_to_the_byte(deeptm, tmp_path):
@@ -172,6 +201,8 @@ def test_kernel_larger_than_the_limit_is_planned(deeptm, write):
         (("plan", ALEXNET, "--policy", "autotm-async"), "autotm-async copies beside kernels: --mode async"),
         (("plan", ALEXNET, "--machine", "optan"), "no machine 'optan': name a file, or one of "),
         (("plan", ALEXNET, "--fast", "lots"), "plan: --fast "),
+        (("plan", ALEXNET, "--slack", "much"), "--slack"),
+        (("plan", ALEXNET, "--slack", "-1%"), "--slack"),
         (("compare", ALEXNET, "--policy", "lru,mru"), "no policy 'mru'"),
         (("compare", "nowhere.json"), "nowhere.json"),
         (("compare", ALEXNET, "--json", "no/where.json"), "no/where.json: the directory "),
