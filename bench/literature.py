@@ -9,11 +9,11 @@ import dataclasses
 import json
 import math
 import pathlib
-import subprocess
 import tempfile
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
-PROGRAM = CHECKOUT / "build/bin/deeptm"
+import comparison
+from comparison import CHECKOUT
+
 MODELS = ("vgg19", "alexnet", "mobilenet", "inception_v4", "resnet152")
 
 # AutoTM (ASPLOS 2020), figures: performance of all-DRAM at DRAM shares 1/9, 1/5, 1/2. ResNet is its ResNet200.
@@ -60,14 +60,8 @@ class Table:
 
 def compare(models, fast, policies, *, batch=512, machine="optane", mode="sync"):
     """{(model, fast, policy): performance, or None where the policy can't}."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = pathlib.Path(folder) / "rows.json"
-        graphs = [str(CHECKOUT / f"graphs/{model}.graph.json.zst") for model in models]
-        command = [str(PROGRAM), "compare", *graphs, "--batch", str(batch), "--machine", machine, "--mode", mode]
-        command += ["--fast", ",".join(fast), "--policy", ",".join(policies), "--json", str(out)]
-        command += ["--cache", str(CHECKOUT / "results/compare")]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        rows = json.loads(out.read_text())
+    graphs = map(comparison.recorded, models)
+    rows = comparison.compare(graphs, fast, policies, batch=batch, machine=machine, mode=mode)
     return {(row["graph"], row["fast"], row["policy"]): row["performance"] for row in rows}
 
 

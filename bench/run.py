@@ -14,6 +14,7 @@ import tempfile
 
 from emulated import CELLS as EMULATED_CELLS
 from emulated import emulated as emulated_rows
+from joint import joint as joint_rows
 from literature import literature as literature_rows
 from limited import Workload, limits, same
 from memory_cgroup import MemoryCgroup, swap_file
@@ -154,6 +155,11 @@ def literature(_):
     return list(literature_rows())
 
 
+def joint(arguments):
+    """The joint planner beside bounds and other policies, and what planning takes; simulated."""
+    return list(joint_rows(arguments.quick, arguments.full))
+
+
 def emulated(arguments):
     """Policies live on an emulated machine, and the file tier, each beside the simulator."""
     models = [model for model in arguments.models if model in EMULATED_CELLS]
@@ -165,6 +171,7 @@ BENCHMARKS = {
     "memory": program("memory_bench", "Hot paths of allocator and kernel announcements."),
     "pager": program("pager_bench", "Sweeps over more memory than is fast."),
     "planning": program("planning_bench", "Reading, planning, verifying, simulating up to a million tensors."),
+    "joint": joint,
     "literature": literature,
     "fits": fits,
     "table": table,
@@ -180,6 +187,8 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--models", nargs="+", choices=CELLS, default=list(CELLS))
     parser.add_argument("--rounds", default="2")
+    parser.add_argument("--quick", action="store_true", help="fewer cells of joint")
+    parser.add_argument("--full", action="store_true", help="joint beside policies that take minutes a cell, too")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in BENCHMARKS]
     if unknown:
