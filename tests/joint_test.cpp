@@ -9,6 +9,7 @@
 #include "optimizer/bound.h"
 #include "optimizer/joint/batch.h"
 #include "optimizer/joint/bundle.h"
+#include "optimizer/joint/homes.h"
 #include "optimizer/joint/prices.h"
 #include "optimizer/joint/room.h"
 #include "optimizer/joint/spread.h"
@@ -54,6 +55,37 @@ TEST(Chains, GoOnAsWhatATensorBecomes) {
   EXPECT_EQ(chains.points[0].tensor, 1u);
   EXPECT_EQ(chains.points[1].tensor, 0u);
   EXPECT_THAT(chains.gaps, ElementsAre(Gap{2, 2, 0}, Gap{3, 1, 1}, Gap{2, 2, 0}));
+}
+
+// A third tier, ten times as slow as the second.
+TinySetting three_tiers(StepGraph graph, std::uint64_t second_bytes) {
+  TinySetting s{std::move(graph)};
+  s.machine.tiers[1].capacity_bytes = second_bytes;
+  s.machine.tiers.push_back({"disk", 1'000'000, false, {}, {}});
+  s.machine.copies.push_back({2, 0, 1, Curve::constant(5), Curve::constant(5)});
+  s.machine.copies.push_back({0, 2, 1, Curve::constant(2), Curve::constant(2)});
+  s.costs = step_costs(s.graph, s.machine);
+  return s;
+}
+
+TEST(Homes, WhatLosesMostHasTheBetterTierWhileItIsThere) {
+  // A is used twice, B four times, both from kernel 0 to 3; C behind them. Room for one.
+  TinyStep step({1, 1, 1, 1, 1, 1});
+  step.tensor(100, 0, 3).tensor(100, 0, 3).tensor(100, 4, 5);
+  step.writes(0, 0).reads(3, 0).writes(0, 1).reads(1, 1).reads(2, 1).reads(3, 1).writes(4, 2).reads(5, 2);
+  const TinySetting s = three_tiers(step.graph(), 100);
+  const Problem problem = s.problem(100);
+  Chains chains(s.graph, 0);
+  assign_homes(chains, problem);
+  ASSERT_EQ(chains.chains.size(), 3u);
+  EXPECT_EQ(chains.chains[0].home, 2);
+  EXPECT_EQ(chains.chains[1].home, 1);
+  EXPECT_EQ(chains.chains[2].home, 1);
+  for (const CopyMode mode : {CopyMode::kSync, CopyMode::kAsync}) {
+    const Problem small = s.problem(50, mode);
+    EXPECT_GT(deeptm::testing::seconds(small, *plan_deeptm(small)), 0.0);  // verified
+    EXPECT_FALSE(find_policy("belady")->plan(small));                      // two tiers are too small
+  }
 }
 
 TEST(Room, AgreesWithAnArray) {

@@ -64,7 +64,10 @@ const std::array<Policy, 14> kPolicies = {{
     {"deeptm",
      "ours: pages and moves together, at prices of memory and time; a bound",
      {},
-     without_options<plan_deeptm>},
+     without_options<plan_deeptm>,
+     false,
+     false,
+     true},
     {"deeptm-heat", "DeepTM without learning: what is hot is fast", kHeatOptions, plan_deeptm_heat},
     {"deeptm-no-drl", "DeepTM's parts around the better of AutoTM and Sentinel", kPartOptions, plan_deeptm_no_drl},
     {"deeptm-sync", "DeepTM: an agent learns; moves between kernels", kDeepTmOptions, plan_deeptm_sync, false, true},
@@ -85,19 +88,26 @@ const Named* named(std::span<const Named> all, std::string_view name) {
   return found == all.end() ? nullptr : &*found;
 }
 
-// No plan fits where the two tiers that policies use are too small together.
-Result<void> check_room(const Problem& problem) {
-  const std::uint64_t peak = live_peak_bytes(problem.graph), slow = problem.machine.tiers[1].capacity_bytes;
+// No plan fits where the tiers that a policy uses are too small together.
+Result<void> check_room(const Problem& problem, bool all_tiers) {
+  const std::vector<MachineTier>& tiers = problem.machine.tiers;
+  std::uint64_t slow = 0;
+  std::string names;
+  for (std::size_t t = 1; t < (all_tiers ? tiers.size() : 2); ++t) {
+    slow += tiers[t].capacity_bytes;
+    names += fmt::format("{}'{}'", t == 1 ? "" : " and ", tiers[t].name);
+  }
+  const std::uint64_t peak = live_peak_bytes(problem.graph);
   if (peak <= problem.fast_bytes || peak - problem.fast_bytes <= slow) return {};
-  return fail(fmt::format("{} of tensors are alive at once; {} of fast memory and '{}' ({}) can't hold them",
-                          format_bytes(peak), format_bytes(problem.fast_bytes), problem.machine.tiers[1].name,
-                          format_bytes(slow)));
+  return fail(fmt::format("{} of tensors are alive at once; {} of fast memory and {} ({}) can't hold them{}",
+                          format_bytes(peak), format_bytes(problem.fast_bytes), names, format_bytes(slow),
+                          !all_tiers && tiers.size() > 2 ? "; deeptm uses the other tiers, too" : ""));
 }
 
 }  // namespace
 
 Result<Plan> Policy::plan(const Problem& problem) const {
-  if (auto fits = check_room(problem); !fits) return tl::unexpected(fits.error());
+  if (auto fits = check_room(problem, all_tiers); !fits) return tl::unexpected(fits.error());
   auto plan = make(problem, options);
   if (plan) plan->policy = full_name();
   return plan;

@@ -69,6 +69,7 @@ struct Policy {
   Result<Plan> (*make)(const Problem&, const PolicyOptions&);
   bool beside_kernels = false;  // its plans are asynchronous
   bool learns = false;          // Problem::training counts
+  bool all_tiers = false;       // not only the first two
   PolicyOptions options{};      // of `known`; chosen
 
   // Deterministic; the plan verifies.

@@ -60,7 +60,7 @@ class Batching {
     for (std::size_t m = 0; m < plan_.moves.size(); ++m) {
       const Move& move = plan_.moves[m];
       if (move.to == 0 || !joins(move)) continue;
-      bool fits = bytes + move.bytes() <= most_;
+      bool fits = bytes + move.bytes() <= most_ && (waiting.empty() || plan_.moves[waiting[0]].to == move.to);
       for (const std::size_t w : waiting) fits = fits && behind_[w] > move.start;
       const Gap window{waiting.empty() ? move.start : plan_.moves[waiting[0]].start, move.start, 0};
       fits = fits && room_.left(window) >= static_cast<double>(bytes);
@@ -79,16 +79,18 @@ class Batching {
   // Later ones come with the first.
   void gather_ins() {
     std::uint32_t first = 0;
+    TierIndex from = 0;
     std::uint64_t bytes = most_;
     for (std::size_t m = 0; m < plan_.moves.size(); ++m) {
       const Move& move = plan_.moves[m];
       if (move.to != 0 || !joins(move)) continue;
       const Gap window{first, move.start, 0};
-      const bool fits = bytes + move.bytes() <= most_ && before_[m] <= first &&
+      const bool fits = move.from == from && bytes + move.bytes() <= most_ && before_[m] <= first &&
                         writes_.next_from(move.tensor, first) >= move.start &&
                         room_.left(window) >= static_cast<double>(move.bytes());
       if (!fits) {
         first = move.start;
+        from = move.from;
         bytes = 0;
       } else {
         room_.take(window, static_cast<double>(move.bytes()));
@@ -109,7 +111,8 @@ class Batching {
     std::stable_sort(outs.begin(), outs.end(),
                      [&](std::size_t a, std::size_t b) { return plan_.moves[a].start < plan_.moves[b].start; });
     std::uint64_t end = 0;
-    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t) end = std::max(end, plan_.addresses[t] + graph_.tensors[t].bytes);
+    for (TensorIndex t = 0; t < graph_.tensors.size(); ++t)
+      end = std::max(end, plan_.addresses[t] + graph_.tensors[t].bytes);
     std::vector<bool> placed(graph_.tensors.size());
     for (const std::size_t m : outs) {
       const TensorIndex t = plan_.moves[m].tensor;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "graph/step_graph.h"
+#include "machine/machine.h"
 
 namespace deeptm::joint {
 
@@ -38,6 +39,7 @@ struct Chain {
   std::uint32_t first_point = 0, points = 0;
   std::uint32_t first_gap = 0;  // of points + 1
   double bytes = 0.0;
+  TierIndex home = 1;        // where its slow bytes are (homes.h)
   bool round = false;        // the end is the beginning
   bool starts_slow = false;  // what it was before is never used and stays in slow memory
   bool ends_slow = false;    // what it becomes is never used

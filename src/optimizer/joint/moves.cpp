@@ -31,6 +31,7 @@ class Writer {
   std::uint64_t in_gap(std::uint32_t g) const { return static_cast<std::uint64_t>(placement_.gap[g]); }
 
   void write(const Chain& chain) {
+    home_ = chain.home;
     fast_ = chain.born_used ? at_point(chain.first_point) : in_gap(chain.gap_before(0));
     be_there(chains_.points[chain.first_point].tensor);
     for (std::uint32_t i = 0; i < chain.points; ++i) {
@@ -47,13 +48,13 @@ class Writer {
 
   // At birth, or at the start of a step, before which a plan's copies don't count.
   void be_there(TensorIndex t) {
-    plan_.births[t].fast_bytes = fast_;
+    plan_.births[t] = {fast_, home_};
     dirty_ = fast_;
   }
 
   void come(TensorIndex t, std::uint64_t bytes, std::uint32_t boundary) {
     if (bytes <= fast_) return;
-    plan_.moves.push_back({t, 1, 0, false, boundary, boundary, fast_, bytes});
+    plan_.moves.push_back({t, home_, 0, false, boundary, boundary, fast_, bytes});
     fast_ = bytes;
   }
 
@@ -61,8 +62,8 @@ class Writer {
   void leave(TensorIndex t, std::uint64_t bytes, std::uint32_t boundary) {
     if (bytes >= fast_) return;
     const std::uint64_t clean = std::max(bytes, std::min(dirty_, fast_));
-    if (clean < fast_) plan_.moves.push_back({t, 0, 1, true, boundary, boundary, clean, fast_});
-    if (bytes < clean) plan_.moves.push_back({t, 0, 1, false, boundary, boundary, bytes, clean});
+    if (clean < fast_) plan_.moves.push_back({t, 0, home_, true, boundary, boundary, clean, fast_});
+    if (bytes < clean) plan_.moves.push_back({t, 0, home_, false, boundary, boundary, bytes, clean});
     fast_ = bytes;
     dirty_ = std::min(dirty_, bytes);
   }
@@ -70,6 +71,7 @@ class Writer {
   const Chains& chains_;
   const Placement& placement_;
   Plan plan_;
+  TierIndex home_ = 1;                  // of the chain that is written
   std::uint64_t fast_ = 0, dirty_ = 0;  // of the chain that is written: its first bytes
 };
 

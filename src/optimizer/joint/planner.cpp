@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "aggregator/layout.h"
 #include "migrator/transactions.h"
 #include "optimizer/joint/batch.h"
+#include "optimizer/joint/homes.h"
 #include "optimizer/joint/moves.h"
 #include "optimizer/joint/spread.h"
 #include "simulator/simulator.h"
+#include "simulator/verifier.h"
 
 namespace deeptm {
 namespace {
@@ -39,7 +42,7 @@ class Planner {
   explicit Planner(const Problem& problem)
       : problem_(problem),
         beside_(problem.copies_beside_kernels()),
-        chains_(problem.graph, problem.fast_bytes),
+        chains_(housed(problem)),
         rates_(rates(problem, chains_, false)),
         best_rates_(rates(problem, chains_, true)),
         prices_(problem, chains_, rates_),
@@ -57,12 +60,20 @@ class Planner {
       prices_.improve();
       if (step % steps_of_plan == 0) plan_at_prices(fmt::format("step {} of {}", step, steps));
     }
+    if (best_.births.empty())
+      return fail("no way was found in which every tensor has room in a slow tier: raise --fast");
     const double bound = find_bound();
     best_.options = fmt::format("{:.2f} % above the bound", 100 * std::max(0.0, seconds_ / bound - 1));
     return std::move(best_);
   }
 
  private:
+  static Chains housed(const Problem& problem) {
+    Chains chains(problem.graph, problem.fast_bytes);
+    assign_homes(chains, problem);
+    return chains;
+  }
+
   bool stopped() const { return problem_.training != nullptr && problem_.training->stop && problem_.training->stop(); }
 
   std::vector<Manner> manners() const {
@@ -130,8 +141,11 @@ class Planner {
   double consider(Plan plan) {
     if (plan.addresses.empty()) plan.addresses = addresses_;
     join_neighbours(plan, problem_.graph);
+    // Policies know two tiers; homes are chosen greedily.
+    const bool may_overflow = problem_.machine.tiers.size() > 2;
+    if (may_overflow && verify(problem_.graph, problem_.machine, plan)) return std::numeric_limits<double>::infinity();
     const double seconds = simulate(problem_.graph, problem_.machine, problem_.costs, plan).step_seconds;
-    if (!best_.births.empty() && seconds >= seconds_) return seconds;
+    if (seconds >= seconds_) return seconds;
     seconds_ = seconds;
     best_ = std::move(plan);
     return seconds;
@@ -154,7 +168,7 @@ class Planner {
   std::vector<std::uint64_t> addresses_;
   std::vector<Manner> manners_;
   Plan best_;
-  double seconds_ = 0.0;
+  double seconds_ = std::numeric_limits<double>::infinity();
 };
 
 }  // namespace

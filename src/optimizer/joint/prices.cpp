@@ -27,13 +27,14 @@ Rates rates(const Problem& problem, const Chains& chains, bool best) {
   for (const Chain& chain : chains.chains) {
     const auto bytes = static_cast<std::uint64_t>(chain.bytes);
     for (const Direction direction : {kOut, kIn}) {
-      const CopyPath& path = *machine.path(direction == kIn ? 1 : 0, direction == kIn ? 0 : 1);
+      const CopyPath& path = direction == kIn ? *machine.path(chain.home, 0) : *machine.path(0, chain.home);
       rates.whole[direction].push_back(best ? chain.bytes * rates.byte[direction] : copy_seconds(path, bytes, bytes));
     }
   }
-  for (const Point& point : chains.points) {
-    const AccessCost& access = problem.costs.accesses[point.access];
-    rates.extra.push_back(best ? least_extra(access, machine.tiers.size()) : std::max(0.0, access.extra_seconds[1]));
+  for (std::size_t p = 0; p < chains.points.size(); ++p) {
+    const AccessCost& access = problem.costs.accesses[chains.points[p].access];
+    const TierIndex home = chains.chains[chains.chain_of_point[p]].home;
+    rates.extra.push_back(best ? least_extra(access, machine.tiers.size()) : std::max(0.0, access.extra_seconds[home]));
   }
   return rates;
 }

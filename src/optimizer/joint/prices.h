@@ -22,7 +22,7 @@ struct Rates {
   std::vector<double> extra;     // by point: seconds of memory more where it is slow
   bool waits = false;            // a copy that takes longer than its window makes kernels wait, which is no bound
 };
-// As plans move whole chains between the first two tiers; `best`: as nothing can be faster.
+// As plans move whole chains to and from their homes; `best`: as nothing can be faster.
 Rates rates(const Problem& problem, const Chains& chains, bool best);
 
 // By point: the share that is fast; by gap: the share that is kept fast through all of it. A gap 0: born fast.

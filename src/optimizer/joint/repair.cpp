@@ -28,7 +28,8 @@ Repair::Repair(const Problem& problem, const Chains& chains)
   for (std::uint32_t p = 0; p < chains.points.size(); ++p) {
     const Point& point = chains.points[p];
     points_at_[point.kernel].push_back(p);
-    loss_.push_back(problem.costs.accesses[point.access].extra_seconds[1] / chain_of_point(p).bytes);
+    loss_.push_back(problem.costs.accesses[point.access].extra_seconds[chain_of_point(p).home] /
+                    chain_of_point(p).bytes);
   }
 }
 
