@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The joint planner's plans are no worse than those of any other policy, on recorded steps and built-in machines. Where
-// they are worse today is listed here, with by how much: a cell that gets worse fails, and so does one that no longer is.
+// they are worse today is listed here, with by how much: a cell that gets worse fails, and so does one that no longer
+// is.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -30,12 +31,17 @@ struct Behind {
   double by;  // most that the best other policy's performance is above
   std::string_view why;
 };
-constexpr std::string_view kCopiesBeside = "prices of copies beside kernels are not settled; Sentinel fetches an interval ahead";
+constexpr std::string_view kCopiesBeside =
+    "prices of copies beside kernels are not settled; Sentinel fetches an interval ahead";
 constexpr std::array<Behind, 4> kBehind = {{
     {"optane", CopyMode::kAsync, {"mobilenet", 128}, 0.056, kCopiesBeside},
     {"cxl", CopyMode::kAsync, {"mobilenet", 128}, 0.022, kCopiesBeside},
     {"nvme", CopyMode::kAsync, {"mobilenet", 128}, 0.011, kCopiesBeside},
-    {"nvme", CopyMode::kAsync, {"alexnet", 128}, 0.006, "moves beside kernels that can't work in slow memory; AutoTM's are exact"},
+    {"nvme",
+     CopyMode::kAsync,
+     {"alexnet", 128},
+     0.006,
+     "moves beside kernels that can't work in slow memory; AutoTM's are exact"},
 }};
 
 struct Place {
@@ -44,8 +50,8 @@ struct Place {
 };
 void PrintTo(const Place& place, std::ostream* out) { *out << place.machine << " " << to_string(place.mode); }
 
-// All that plan within the limit; AutoTM's programs with weights that move, too, as it can't plan without where they fill
-// fast memory. What takes minutes for a step is left to the smallest.
+// All that plan within the limit; AutoTM's programs with weights that move, too, as it can't plan without where they
+// fill fast memory. What takes minutes for a step is left to the smallest.
 std::vector<Policy> rivals(const Place& place, std::string_view model) {
   std::vector<Policy> found;
   for (const Policy& policy : policies()) {
@@ -65,7 +71,8 @@ std::vector<Policy> rivals(const Place& place, std::string_view model) {
 
 const Behind* known(const Place& place, const Step& step) {
   const auto found = std::find_if(kBehind.begin(), kBehind.end(), [&](const Behind& b) {
-    return b.machine == place.machine && b.mode == place.mode && b.step.model == step.model && b.step.batch == step.batch;
+    return b.machine == place.machine && b.mode == place.mode && b.step.model == step.model &&
+           b.step.batch == step.batch;
   });
   return found == kBehind.end() ? nullptr : &*found;
 }

@@ -50,13 +50,12 @@ TEST(Disturbed, WhatWasMeasuredByPlacementIsFasterToo) {
 
 TEST(PlanWithSlack, LeavesCopiesThatWouldNotPay) {
   // Two weights in the room of one, each read three times by a kernel of its own: 3 s fast, 12 s slow, 2 s to bring.
-  // As measured it pays to bring both (3 + 2 + 3 + 2 s, everything fast: 6 s); where kernels are twice as fast and copies
-  // half as fast it does not (1.5 + 4 + 1.5 + 4 s against 1.5 + 6 s, everything fast: 3 s).
+  // As measured it pays to bring both (3 + 2 + 3 + 2 s, everything fast: 6 s); where kernels are twice as fast and
+  // copies half as fast it does not (1.5 + 4 + 1.5 + 4 s against 1.5 + 6 s, everything fast: 3 s).
   const Setting measured =
       setting_of(TinyStep({1, 1}).weights(100).weights(100).access(0, 0, 3, 0).access(1, 1, 3, 0).graph(),
                  testing::tiny_machine());
-  const auto made =
-      plan_with_slack(*find_policy("deeptm"), measured.problem(100, CopyMode::kSync), measured, 1.0);
+  const auto made = plan_with_slack(*find_policy("deeptm"), measured.problem(100, CopyMode::kSync), measured, 1.0);
   ASSERT_TRUE(made) << made.error().message;
   EXPECT_DOUBLE_EQ(made->without.measured, 6.0 / 10);
   EXPECT_DOUBLE_EQ(made->without.disturbed, 3.0 / 11);

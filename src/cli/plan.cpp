@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -23,11 +24,13 @@
 namespace deeptm::cli {
 namespace {
 
+constexpr double kEndless = std::numeric_limits<double>::infinity();
+
 struct PlanOptions {
   PlanningOptions planning;
   TrainingOptions training;
   std::string graph, fast = "20%", policy = "deeptm", output = "plan.json";
-  double slack_percent = 0.0;
+  double slack_percent = 0.0, gap_percent = 0.0, seconds = kEndless;
   bool json = false;
 };
 
@@ -84,14 +87,18 @@ int make_plan(PlanOptions& options) {
   if (auto works = works_in(*policy, options.planning.copy_mode()); !works) {
     return refuse("plan: " + works.error().message);
   }
+  if ((options.gap_percent > 0 || options.seconds < kEndless) && (policy->learns || !policy->anytime)) {
+    return refuse(fmt::format("plan: --gap and --seconds are for deeptm; {} makes one plan", policy->full_name()));
+  }
   if (auto ready = options.training.prepare(*policy); !ready) return refuse("plan: " + ready.error().message);
   const auto setting = load_setting(options.graph, options.planning);
   if (!setting) return refuse(setting.error().message);
   const Training training = options.training.training();
   std::optional<Interruptible> interruptible;
-  if (policy->learns) interruptible.emplace();
+  if (policy->anytime) interruptible.emplace();
   Problem problem = setting->problem(fast_bytes_of(*limit, setting->graph), options.planning.copy_mode());
   problem.training = &training;
+  problem.patience = {options.gap_percent / 100, options.seconds};
   const auto progress = progress_line();
   if (progress) problem.progress = [&](std::string_view how_far) { progress(std::string(how_far)); };
   const auto start = std::chrono::steady_clock::now();
@@ -195,6 +202,12 @@ Subcommand add_check(CLI::App& app, const char* name, const char* summary, const
 
 }  // namespace
 
+namespace {
+
+std::string without_percent(const std::string& text) { return text.substr(0, text.size() - text.ends_with('%')); }
+
+}  // namespace
+
 Subcommand add_plan(CLI::App& app) {
   auto* sub = app.add_subcommand("plan", "plan where the tensors of a step are and when they move");
   auto options = std::make_shared<PlanOptions>();
@@ -206,8 +219,13 @@ Subcommand add_plan(CLI::App& app) {
   sub->add_option("--policy", options->policy, policy_help())->capture_default_str();
   sub->add_option("--slack", options->slack_percent,
                   "percent: plan for kernels that run so much faster than measured, and copies so much slower")
-      ->transform([](const std::string& text) { return text.substr(0, text.size() - text.ends_with('%')); })
+      ->transform(without_percent)
       ->check(CLI::Range(0.0, 100.0));
+  sub->add_option("--gap", options->gap_percent, "percent above its bound at which a plan of deeptm is good enough")
+      ->transform(without_percent)
+      ->check(CLI::Range(0.0, 100.0));
+  sub->add_option("--seconds", options->seconds, "after so long the best plan of deeptm so far is good enough")
+      ->check(CLI::NonNegativeNumber);
   sub->add_option("-o,--output", options->output, "the plan's file")->capture_default_str();
   sub->add_flag("--json", options->json, "print JSON: performance, and time and memory of planning");
   example(sub, "deeptm plan graphs/resnet152.graph.json.zst --machine optane --fast 20% -o plan.json");

@@ -9,8 +9,7 @@ namespace deeptm {
 namespace {
 
 double performance(const Setting& setting, const Plan& plan) {
-  return setting.costs.all_fast_seconds() /
-         simulate(setting.graph, setting.machine, setting.costs, plan).step_seconds;
+  return setting.costs.all_fast_seconds() / simulate(setting.graph, setting.machine, setting.costs, plan).step_seconds;
 }
 
 }  // namespace

@@ -67,11 +67,14 @@ const std::array<Policy, 14> kPolicies = {{
      without_options<plan_deeptm>,
      false,
      false,
+     true,
      true},
     {"deeptm-heat", "DeepTM without learning: what is hot is fast", kHeatOptions, plan_deeptm_heat},
     {"deeptm-no-drl", "DeepTM's parts around the better of AutoTM and Sentinel", kPartOptions, plan_deeptm_no_drl},
-    {"deeptm-sync", "DeepTM: an agent learns; moves between kernels", kDeepTmOptions, plan_deeptm_sync, false, true},
-    {"deeptm-async", "DeepTM: an agent learns; moves beside kernels", kDeepTmOptions, plan_deeptm_async, true, true},
+    {"deeptm-sync", "DeepTM: an agent learns; moves between kernels", kDeepTmOptions, plan_deeptm_sync, false, true,
+     false, true},
+    {"deeptm-async", "DeepTM: an agent learns; moves beside kernels", kDeepTmOptions, plan_deeptm_async, true, true,
+     false, true},
 }};
 
 // "a, b, c"

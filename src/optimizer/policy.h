@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <set>
 #include <span>
 #include <string>
@@ -42,6 +43,12 @@ struct Training {
   std::function<void(Agent&&)> trained;
 };
 
+// When a policy that gets better with time may stop, deeptm that is.
+struct Patience {
+  double gap = 0.0;                                          // of the step above its bound, as a share
+  double seconds = std::numeric_limits<double>::infinity();  // of a clock: results that hit it are not reproducible
+};
+
 // Borrowed; `costs` are step_costs(graph, machine).
 struct Problem {
   const StepGraph& graph;
@@ -52,6 +59,7 @@ struct Problem {
   // Told now and then, in a few words, how far a long search is; may be empty.
   std::function<void(std::string_view)> progress{};
   const Training* training = nullptr;  // none: the defaults
+  Patience patience{};
 
   // Asked for, and the machine can.
   bool copies_beside_kernels() const { return mode == CopyMode::kAsync && machine.copies_overlap_kernels; }
@@ -70,6 +78,7 @@ struct Policy {
   bool beside_kernels = false;  // its plans are asynchronous
   bool learns = false;          // Problem::training counts
   bool all_tiers = false;       // not only the first two
+  bool anytime = false;         // asked to stop (Training::stop) it gives the best plan so far
   PolicyOptions options{};      // of `known`; chosen
 
   // Deterministic; the plan verifies.

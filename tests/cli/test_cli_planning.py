@@ -64,6 +64,19 @@ def test_the_joint_planner_plans_unless_told_otherwise(deeptm, tmp_path):
     assert plan["policy"] == "deeptm" and plan["options"].endswith("% above the bound")
 
 
+def test_a_plan_is_good_enough_near_its_bound_or_after_a_time(deeptm, tmp_path):
+    def gap(*options):
+        made = deeptm("plan", ALEXNET, "--batch", 512, *options, "--json")
+        assert made.returncode == 0, made.stderr
+        return float(json.loads(made.stdout)["planner"].split()[0])
+
+    best = gap()
+    assert best <= gap("--gap", "5%") <= 5
+    assert best <= gap("--seconds", 0)
+    refused = deeptm("plan", ALEXNET, "--policy", "belady", "--gap", 5)
+    assert refused.returncode == 2 and "are for deeptm" in only_line(refused)
+
+
 def test_slack_is_told_against_the_plan_without_it(deeptm, tmp_path):
     arguments = ("plan", ALEXNET, "--batch", 512, "--mode", "async")
     without = json.loads(deeptm(*arguments, "--json").stdout)

@@ -13,7 +13,7 @@ namespace {
 constexpr int kStage = 40;  // steps with slots of one length
 constexpr std::uint32_t kFiner = 8, kMostSlots = 256;
 constexpr double kRoomScale = 2.0;  // of a kernel's time
-constexpr double kEnough = 1e-4;    // of the bound
+constexpr double kEnough = 3e-5;    // of the bound
 
 // The nearest numbers of which none is below 0 and the sum not above `most`.
 void project_on_simplex(std::span<double* const> numbers, double most) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 
 #include "aggregator/layout.h"
@@ -21,11 +22,12 @@ using namespace joint;
 
 // Of prices: steps in all, and of those of the bound; plans are made every so many.
 constexpr int kSteps = 120, kStepsBeside = 320;
-constexpr int kBoundSteps = 60, kBoundStepsBeside = 150;
-constexpr int kStepsOfPlan = 40, kStepsOfPlanBeside = 80;
+constexpr int kBoundSteps = 80, kBoundStepsBeside = 150;
+constexpr int kFirstPlan = 5, kStepsOfPlan = 40, kStepsOfPlanBeside = 80;
 constexpr double kPartRate = 0.75;  // of the rate of much
 constexpr int kRounds = 4;          // of a plan beside kernels: with room for what moves
 
+constexpr std::size_t kLarge = 100'000;       // accesses
 constexpr std::size_t kMostWork = 1'000'000;  // accesses times manners
 constexpr std::uint64_t kAll = std::uint64_t{1} << 62, kMuch = std::uint64_t{1} << 30;
 
@@ -34,7 +36,7 @@ struct Manner {
   std::uint64_t part_bytes = 0;   // at most, of copies beside kernels
   std::uint64_t batch_bytes = 0;  // at most, of copies between kernels that are made one; 0: they are not
   Repair::Options repair;
-  double seconds = 0.0;  // the best step so far
+  double seconds = std::numeric_limits<double>::infinity();  // the best step so far
 };
 
 class Planner {
@@ -42,6 +44,7 @@ class Planner {
   explicit Planner(const Problem& problem)
       : problem_(problem),
         beside_(problem.copies_beside_kernels()),
+        haste_(problem.graph.accesses.size() > kLarge ? 2 : 1),
         chains_(housed(problem)),
         rates_(rates(problem, chains_, false)),
         best_rates_(rates(problem, chains_, true)),
@@ -55,15 +58,19 @@ class Planner {
     for (auto* simple : {plan_first_touch, plan_belady}) {
       if (auto plan = simple(problem_)) consider(std::move(*plan));
     }
-    const int steps = beside_ ? kStepsBeside : kSteps, steps_of_plan = beside_ ? kStepsOfPlanBeside : kStepsOfPlan;
+    const int steps = (beside_ ? kStepsBeside : kSteps) / haste_;
+    const int steps_of_plan = (beside_ ? kStepsOfPlanBeside : kStepsOfPlan) / haste_;
     for (int step = 1; step <= steps && !stopped(); ++step) {
       prices_.improve();
-      if (step % steps_of_plan == 0) plan_at_prices(fmt::format("step {} of {}", step, steps));
+      if (step != kFirstPlan && step % steps_of_plan != 0) continue;
+      plan_at_prices(step > kFirstPlan);
+      tell(fmt::format("step {} of {}", step, steps));
+      if (problem_.patience.gap > 0 && gap() <= problem_.patience.gap) break;
+      if (step > kFirstPlan && prices_.is_high()) break;
     }
     if (best_.births.empty())
       return fail("no way was found in which every tensor has room in a slow tier: raise --fast");
-    const double bound = find_bound();
-    best_.options = fmt::format("{:.2f} % above the bound", 100 * std::max(0.0, seconds_ / bound - 1));
+    best_.options = fmt::format("{:.2f} % above the bound", 100 * gap());
     return std::move(best_);
   }
 
@@ -74,7 +81,11 @@ class Planner {
     return chains;
   }
 
-  bool stopped() const { return problem_.training != nullptr && problem_.training->stop && problem_.training->stop(); }
+  bool stopped() const {
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start_;
+    return taken.count() >= problem_.patience.seconds ||
+           (problem_.training != nullptr && problem_.training->stop && problem_.training->stop());
+  }
 
   std::vector<Manner> manners() const {
     std::vector<Manner> manners;
@@ -109,32 +120,39 @@ class Planner {
     return parts;
   }
 
-  void plan_at_prices(const std::string& how_far) {
+  void plan_at_prices(bool chooses) {
     const Shares shares = prices_.shares();
     for (Manner& manner : manners_) {
-      std::vector<double>& free = manner.repair.free;
-      free.resize(problem_.graph.kernels.size());
-      for (int round = 0; round < (beside_ ? kRounds : 1); ++round) {
-        Plan plan = plan_of(blank_, problem_.graph, chains_, repair_.run(prices_, shares, manner.repair));
-        std::vector<double> missing;
-        if (beside_) missing = spread_moves(plan, problem_, manner.part_bytes);
-        plan.mode = problem_.mode;
-        if (manner.batch_bytes > 0) {
-          plan.addresses = addresses_;
-          batch_moves(plan, problem_, manner.batch_bytes);
-        }
-        const double seconds = consider(std::move(plan));
-        if (manner.seconds == 0.0 || seconds < manner.seconds) manner.seconds = seconds;
-        for (std::size_t k = 0; k < missing.size(); ++k)
-          free[k] = std::min(0.5 * static_cast<double>(problem_.fast_bytes), 0.8 * free[k] + 0.3 * missing[k]);
-      }
+      if (stopped()) return;
+      plan_in(manner, shares);
     }
+    if (!chooses) return;
     // The better half goes on.
     std::stable_sort(manners_.begin(), manners_.end(), [](auto& a, auto& b) { return a.seconds < b.seconds; });
     manners_.resize((manners_.size() + 1) / 2);
-    if (problem_.progress) {
-      problem_.progress(fmt::format("{}, performance {:.3f}", how_far, problem_.costs.all_fast_seconds() / seconds_));
+  }
+
+  void plan_in(Manner& manner, const Shares& shares) {
+    std::vector<double>& free = manner.repair.free;
+    free.resize(problem_.graph.kernels.size());
+    for (int round = 0; round < (beside_ ? kRounds : 1); ++round) {
+      Plan plan = plan_of(blank_, problem_.graph, chains_, repair_.run(prices_, shares, manner.repair));
+      std::vector<double> missing;
+      if (beside_) missing = spread_moves(plan, problem_, manner.part_bytes);
+      plan.mode = problem_.mode;
+      if (manner.batch_bytes > 0) {
+        plan.addresses = addresses_;
+        batch_moves(plan, problem_, manner.batch_bytes);
+      }
+      manner.seconds = std::min(manner.seconds, consider(std::move(plan)));
+      for (std::size_t k = 0; k < missing.size(); ++k)
+        free[k] = std::min(0.5 * static_cast<double>(problem_.fast_bytes), 0.8 * free[k] + 0.3 * missing[k]);
     }
+  }
+
+  void tell(const std::string& how_far) const {
+    if (!problem_.progress) return;
+    problem_.progress(fmt::format("{}, performance {:.3f}", how_far, problem_.costs.all_fast_seconds() / seconds_));
   }
 
   // Neighbours that leave or come together do so as one copy.
@@ -151,15 +169,20 @@ class Planner {
     return seconds;
   }
 
-  double find_bound() const {
+  // How far the best plan is above what is proven, as a share.
+  double gap() {
     Prices prices(problem_, chains_, best_rates_);
     prices.begin_at(prices_);
-    for (int step = 0; step < (beside_ ? kBoundStepsBeside : kBoundSteps) && !stopped(); ++step) prices.improve();
-    return std::max(prices.bound(), problem_.costs.all_fast_seconds());
+    for (int step = 0; step < (beside_ ? kBoundStepsBeside : kBoundSteps) / haste_ && !stopped(); ++step)
+      prices.improve();
+    proven_ = std::max({proven_, prices.bound(), problem_.costs.all_fast_seconds()});
+    return std::max(0.0, seconds_ / proven_ - 1);
   }
 
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const Problem& problem_;
   bool beside_;  // copies run beside kernels
+  int haste_;    // large graphs are planned in so many times fewer steps
   Chains chains_;
   Rates rates_, best_rates_;
   Prices prices_;
@@ -169,6 +192,7 @@ class Planner {
   std::vector<Manner> manners_;
   Plan best_;
   double seconds_ = std::numeric_limits<double>::infinity();
+  double proven_ = 0.0;
 };
 
 }  // namespace
