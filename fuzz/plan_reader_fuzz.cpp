@@ -13,16 +13,18 @@
 
 namespace {
 
-// Two tensors of 8 KiB in two kernels, the first of them weights.
+// Two tensors of 8 KiB in four kernels, the first of them weights, the second made of it at 0 and used at 1 and 3.
 deeptm::StepGraph small_graph() {
   deeptm::StepGraph graph;
-  graph.kernels.resize(2);
-  graph.kernels[0].name = graph.kernels[1].name = "k";
-  graph.kernels[0].type = graph.kernels[1].type = "Relu";
+  graph.kernels.resize(4);
+  for (deeptm::Kernel& kernel : graph.kernels) {
+    kernel.name = "k";
+    kernel.type = "Relu";
+  }
   graph.tensors.resize(2);
-  graph.tensors[0] = {"w", 8192, 0, 1, true, false, true, true, {}, {}};
-  graph.tensors[1] = {"x", 8192, 0, 1, false, false, false, false, 0, {}};
-  graph.accesses = {{0, 0, 1, 0, false}, {0, 1, 0, 1, false}, {1, 1, 1, 0, false}};
+  graph.tensors[0] = {"w", 8192, 0, 3, true, false, true, true, {}, {}};
+  graph.tensors[1] = {"x", 8192, 0, 3, false, false, false, false, 0, {}};
+  graph.accesses = {{0, 0, 1, 0, false}, {0, 1, 0, 1, false}, {1, 1, 1, 0, false}, {3, 1, 1, 0, false}};
   return graph;
 }
 

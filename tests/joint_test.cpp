@@ -109,14 +109,16 @@ TEST(Room, AgreesWithAnArray) {
   }
 }
 
-// All ways there are: at each point fast or slow, through each gap kept or not.
+// All ways there are: at each point fast or slow, through each gap kept or not, or made again in it.
 double cheapest_of_all(const Chains& chains, const Chain& chain, const std::vector<GapOffer>& gaps,
                        const std::vector<PointOffer>& points) {
   const std::uint32_t n = chain.points;
   double least = std::numeric_limits<double>::infinity();
-  for (std::uint32_t bits = 0; bits < (1U << (2 * n + 1)); ++bits) {
+  for (std::uint32_t bits = 0; bits < (1U << (4 * n + 3)); ++bits) {
     const auto fast = [&](std::uint32_t i) { return (bits >> i & 1) != 0; };
     const auto kept = [&](std::uint32_t g) { return (bits >> (n + g) & 1) != 0; };
+    const auto again = [&](std::uint32_t g) { return (bits >> (2 * n + 1 + g) & 1) != 0; };
+    const auto made_fast = [&](std::uint32_t g) { return (bits >> (3 * n + 2 + g) & 1) != 0; };
     for (const bool dirty_at_start : {false, true}) {
       double cost = 0.0;
       bool dirty = chain.round ? dirty_at_start : true, right = true;
@@ -127,8 +129,13 @@ double cheapest_of_all(const Chains& chains, const Chain& chain, const std::vect
         const std::uint32_t g = chain.round && i == 0 ? n : i;
         const bool birth = !chain.round && i == 0;
         if (kept(g) && (!before || !fast(i))) right = false;
+        if (again(g) && (kept(g) || birth)) right = false;
         if (kept(g)) {
           cost += gaps[g].kept;
+        } else if (again(g)) {
+          dirty = fast(i) && made_fast(g);
+          cost += dirty ? gaps[g].made_fast : gaps[g].made_slow;
+          if (fast(i) && !dirty) cost += gaps[g].copy[kIn];
         } else {
           if (before && dirty && !birth) cost += gaps[g].copy[kOut];
           dirty = false;
@@ -157,7 +164,7 @@ TEST(Ways, AreTheCheapestOfAll) {
   const auto cost = [&] { return static_cast<double>(random() % 20); };
   for (int turn = 0; turn < 400; ++turn) {
     SCOPED_TRACE(turn);
-    const std::uint32_t n = 1 + random() % 4;
+    const auto n = static_cast<std::uint32_t>(1 + random() % 3);
     TinyStep step({1, 1, 1, 1, 1});
     turn % 2 == 0 ? step.weights(100) : step.tensor(100, 0, 4);
     for (KernelIndex k = 0; k < n; ++k) step.access(k, 0, 1, random() % 2);
@@ -166,6 +173,9 @@ TEST(Ways, AreTheCheapestOfAll) {
     std::vector<PointOffer> points(n);
     for (GapOffer& gap : gaps) gap = {cost(), {cost(), cost()}};
     for (PointOffer& point : points) point = {cost(), cost()};
+    for (std::uint32_t g = 1; g < n; ++g) {
+      if (random() % 2 == 0) gaps[g].made_fast = cost(), gaps[g].made_slow = cost();
+    }
     Way way;
     EXPECT_EQ(Ways().cheapest(chains, chains.chains[0], gaps, points, way),
               cheapest_of_all(chains, chains.chains[0], gaps, points));

@@ -110,7 +110,7 @@ Result<std::vector<std::shared_ptr<const Machine>>> load_machines(const Options&
 Result<std::vector<std::string>> check_policies(const Options& options) {
   std::vector<std::string> names;
   for (const std::string& text : options.policies) {
-    const auto policy = find_policy(text);
+    const auto policy = options.step.policy(text);
     if (!policy) return tl::unexpected(policy.error());
     if (auto works = works_in(*policy, options.step.copy_mode()); !works) return tl::unexpected(works.error());
     if (policy->name == "all-fast") return fail("all-fast ignores the limit: every policy is compared with it anyway");

@@ -29,7 +29,8 @@ constexpr std::string_view kCache = "2lm";
 // None stands for the hardware cache. "all": those that the mode allows; the cache is there when it can be.
 using Contestants = std::vector<std::optional<Policy>>;
 
-Result<Contestants> chosen(const std::vector<std::string>& names, CopyMode mode, bool cache_works) {
+Result<Contestants> chosen(const std::vector<std::string>& names, const PlanningOptions& planning, bool cache_works) {
+  const CopyMode mode = planning.copy_mode();
   Contestants found;
   for (const std::string& name : names) {
     if (name == kCache) {
@@ -38,12 +39,12 @@ Result<Contestants> chosen(const std::vector<std::string>& names, CopyMode mode,
     }
     if (name == "all") {
       for (const Policy& policy : policies()) {
-        if (works_in(policy, mode)) found.emplace_back(policy);
+        if (works_in(policy, mode)) found.emplace_back(*planning.policy(std::string(policy.name)));
       }
       if (cache_works) found.emplace_back();
       continue;
     }
-    const auto policy = find_policy(name);
+    const auto policy = planning.policy(name);
     if (!policy) return tl::unexpected(policy.error());
     if (auto works = works_in(*policy, mode); !works) return tl::unexpected(works.error());
     found.emplace_back(*policy);
@@ -89,7 +90,7 @@ Result<void> write_results(const Options& options, const std::vector<Row>& rows)
 int run(const Options& options) {
   const auto machine = find_machine(options.planning.machine);
   if (!machine) return refuse(machine.error().message);
-  const auto policies = chosen(options.policies, options.planning.copy_mode(), machine->tiers[1].byte_addressable);
+  const auto policies = chosen(options.policies, options.planning, machine->tiers[1].byte_addressable);
   if (!policies) return refuse("compare: " + policies.error().message);
   for (const std::string& file : {options.json, options.csv}) {
     if (auto works = check_output(file); !works) return refuse("compare: " + works.error().message);

@@ -60,6 +60,10 @@ Result<MemorySettings> EmulationOptions::settings(const std::string& fast, std::
   if (const auto fault = verify(step, modelled, *followed)) {
     return fail(fmt::format("{}: {}: {}", plan.empty() ? policy : plan, to_string(fault->kind), fault->text));
   }
+  if (!followed->recomputes.empty()) {
+    return fail(fmt::format("{}: recomputes: {}, which runs can't follow; plan without recompute",
+                            plan.empty() ? policy : plan, followed->recomputes.size()));
+  }
   const auto scale = emulation_scale(step, costs);
   if (!scale) return fail(graph + ": " + scale.error().message);
   MemorySettings settings;

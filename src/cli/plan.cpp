@@ -17,6 +17,7 @@
 #include "evaluation/interrupt.h"
 #include "evaluation/slack.h"
 #include "launch/summary.h"
+#include "optimizer/deeptm_recompute.h"
 #include "plan/plan_json.h"
 #include "simulator/simulator.h"
 #include "simulator/verifier.h"
@@ -46,9 +47,14 @@ struct Effort {
   std::uint64_t peak_resident_bytes = 0;
 };
 
+std::string recomputes_of(const Plan& plan) {
+  return plan.recomputes.empty() ? "" : fmt::format(", {} recomputes", plan.recomputes.size());
+}
+
 nlohmann::json to_json(const PlanOptions& options, const PlanWithSlack& made, const Effort& effort) {
   nlohmann::json json = {{"plan", options.output},
                          {"moves", made.plan.moves.size()},
+                         {"recomputes", made.plan.recomputes.size()},
                          {"planner", made.plan.options},
                          {"performance", made.with.measured},
                          {"plan_seconds", effort.seconds},
@@ -69,8 +75,9 @@ void print_made(const PlanOptions& options, const Setting& setting, const PlanWi
     return;
   }
   const Plan& plan = made.plan;
-  fmt::print("{}: {} moves, performance {:.3f} on {} (simulated){}\n", options.output, plan.moves.size(),
-             made.with.measured, setting.machine.name, plan.options.empty() ? "" : "; " + plan.options);
+  fmt::print("{}: {} moves{}, performance {:.3f} on {} (simulated){}\n", options.output, plan.moves.size(),
+             recomputes_of(plan), made.with.measured, setting.machine.name,
+             plan.options.empty() ? "" : "; " + plan.options);
   if (options.slack_percent == 0.0) return;
   fmt::print(
       "slack {0:.4g} %: performance {1:.3f} ({2:.3f} without slack); if kernels run {0:.4g} % faster and copies "
@@ -82,8 +89,11 @@ void print_made(const PlanOptions& options, const Setting& setting, const PlanWi
 int make_plan(PlanOptions& options) {
   const auto limit = parse_fast_limit(options.fast);
   if (!limit) return refuse("plan: --fast " + limit.error().message);
-  const auto policy = find_policy(options.policy);
+  const auto policy = options.planning.policy(options.policy);
   if (!policy) return refuse("plan: " + policy.error().message);
+  if (options.planning.recompute == "cheap" && !recomputes(*policy)) {
+    return refuse(fmt::format("plan: --recompute cheap: {} can't; --policy deeptm can", policy->name));
+  }
   if (auto works = works_in(*policy, options.planning.copy_mode()); !works) {
     return refuse("plan: " + works.error().message);
   }
@@ -140,8 +150,8 @@ int check_plan(const CheckOptions& options) {
   const auto checked = load_checked(options);
   if (!checked) return checked.error();
   const Plan& plan = checked->plan;
-  fmt::print("{}: right ({} births, {} moves, {} of fast memory)\n", options.plan, plan.births.size(),
-             plan.moves.size(), format_bytes(plan.fast_bytes));
+  fmt::print("{}: right ({} births, {} moves{}, {} of fast memory)\n", options.plan, plan.births.size(),
+             plan.moves.size(), recomputes_of(plan), format_bytes(plan.fast_bytes));
   return 0;
 }
 
@@ -160,6 +170,7 @@ nlohmann::json to_json(const Checked& checked, const Timeline& timeline) {
           {"kernel_seconds", timeline.kernel_seconds},
           {"copy_seconds", timeline.copy_seconds},
           {"stall_seconds", timeline.stall_seconds},
+          {"recompute_seconds", timeline.recompute_seconds},
           {"fast_peak_bytes", timeline.peak_bytes[0]},
           {"bytes_in", timeline.bytes_in},
           {"bytes_out", timeline.bytes_out},
@@ -182,6 +193,10 @@ int simulate_plan(const CheckOptions& options) {
   fmt::print("kernels: {}, everything fast: {}\n", format_seconds(timeline.kernel_seconds), format_seconds(fast));
   fmt::print("copies: {} ({} in, {} out); kernels stood still for {}\n", format_seconds(timeline.copy_seconds),
              format_bytes(timeline.bytes_in), format_bytes(timeline.bytes_out), format_seconds(timeline.stall_seconds));
+  if (!plan.recomputes.empty()) {
+    fmt::print("kernels that run again: {}, for {} recomputes\n", format_seconds(timeline.recompute_seconds),
+               plan.recomputes.size());
+  }
   fmt::print("fast memory: {} limit, {} peak; the limit and the slow peak cost ${:.2f}\n",
              format_bytes(plan.fast_bytes), format_bytes(timeline.peak_bytes[0]), dollars_of(*checked, timeline));
   return 0;

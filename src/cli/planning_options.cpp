@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "machine/machine_json.h"
+#include "optimizer/deeptm_recompute.h"
 
 namespace deeptm::cli {
 
@@ -18,6 +19,17 @@ void StepOptions::add_to(CLI::App& app) {
   app.add_option("--mode", mode, "whether copies run between kernels (sync) or beside them (async)")
       ->check(CLI::IsMember({"sync", "async"}))
       ->capture_default_str();
+  app.add_option("--recompute", recompute,
+                 "cheap: cheap kernels may run again instead of moving what they wrote (simulated only), as "
+                 "--policy deeptm+recompute")
+      ->check(CLI::IsMember({"none", "cheap"}))
+      ->capture_default_str();
+}
+
+Result<Policy> StepOptions::policy(const std::string& name) const {
+  auto found = find_policy(name);
+  if (found && recompute == "cheap") found = recomputing(std::move(*found));
+  return found;
 }
 
 void PlanningOptions::add_to(CLI::App& app) {

@@ -11,10 +11,12 @@
 namespace deeptm::cli {
 
 struct StepOptions {
-  std::string mode = "sync";
+  std::string mode = "sync", recompute = "none";
   std::uint32_t batch = 0;
 
   void add_to(CLI::App& app);
+  // The policy of that name, which is also told to recompute if it is asked for and the policy can.
+  Result<Policy> policy(const std::string& name) const;
   CopyMode copy_mode() const { return mode == "async" ? CopyMode::kAsync : CopyMode::kSync; }
 };
 

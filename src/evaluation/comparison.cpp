@@ -13,6 +13,7 @@
 #include "evaluation/interrupt.h"
 #include "graph/lifetimes.h"
 #include "optimizer/bound.h"
+#include "optimizer/deeptm_recompute.h"
 #include "plan/plan_json.h"
 #include "simulator/simulator.h"
 #include "simulator/two_level_memory.h"
@@ -230,7 +231,8 @@ bool Comparison::run(const std::function<void(const Row&)>& print) {
       if (!done) continue;
       if (options_.progress) options_.progress("");
       done_.push_back(std::move(*rows_[printed]));
-      if (bounded) add_bound(done_.back(), *bounds_[printed]);
+      const auto& policy = cells_[printed].policy;
+      if (bounded && !(policy && recomputes(*policy))) add_bound(done_.back(), *bounds_[printed]);
       print(done_.back());
     }
   };

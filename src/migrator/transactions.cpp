@@ -15,9 +15,10 @@ class Joining {
   Joining(Plan& plan, const StepGraph& graph) : plan_(plan), graph_(graph), seen_(graph.tensors.size()) {}
 
   void run() {
+    const auto when = [](const Move& m) { return std::tie(m.start, m.after_recomputes); };
     auto& moves = plan_.moves;
     for (std::size_t begin = 0, end = 0; begin < moves.size(); begin = end) {
-      while (end < moves.size() && moves[end].start == moves[begin].start) ++end;
+      while (end < moves.size() && when(moves[end]) == when(moves[begin])) ++end;
       if (!each_tensor_once(begin, end)) continue;
       const auto order = [&](const Move& m) {
         return std::tuple(m.to == 0, m.deadline, !m.drop, m.from, m.to, plan_.addresses[m.tensor]);

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "graph/lifetimes.h"
+#include "optimizer/deeptm_recompute.h"
 
 namespace deeptm {
 namespace {
@@ -16,6 +17,14 @@ template <Result<Plan> (*plan)(const Problem&)>
 Result<Plan> without_options(const Problem& problem, const PolicyOptions&) {
   return plan(problem);
 }
+
+Result<Plan> plan_joint(const Problem& problem, const PolicyOptions& options) {
+  return options.contains(kRecompute) ? plan_deeptm_recompute(problem) : plan_deeptm(problem);
+}
+
+constexpr std::array<PolicyOption, 1> kJointOptions = {{
+    {kRecompute, "cheap kernels may run again instead of moving what they wrote; simulated only"},
+}};
 
 constexpr std::array<PolicyOption, 3> kAutoTmOptions = {{
     {"weights", "weights may move, too"},
@@ -61,14 +70,8 @@ const std::array<Policy, 14> kPolicies = {{
     {"autotm-sync", "AutoTM's integer program, moves between kernels", kAutoTmOptions, plan_autotm_sync},
     {"autotm-async", "AutoTM's integer program, moves beside kernels, too", kAutoTmOptions, plan_autotm_async, true},
     {"sentinel", "Sentinel: moved by intervals of layers, fetched an interval ahead", kSentinelOptions, plan_sentinel},
-    {"deeptm",
-     "ours: pages and moves together, at prices of memory and time; a bound",
-     {},
-     without_options<plan_deeptm>,
-     false,
-     false,
-     true,
-     true},
+    {"deeptm", "ours: pages and moves together, at prices of memory and time; a bound", kJointOptions, plan_joint,
+     false, false, true, true},
     {"deeptm-heat", "DeepTM without learning: what is hot is fast", kHeatOptions, plan_deeptm_heat},
     {"deeptm-no-drl", "DeepTM's parts around the better of AutoTM and Sentinel", kPartOptions, plan_deeptm_no_drl},
     {"deeptm-sync", "DeepTM: an agent learns; moves between kernels", kDeepTmOptions, plan_deeptm_sync, false, true,

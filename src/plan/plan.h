@@ -38,7 +38,8 @@ struct Move {
   bool drop = false;  // `to` has the same bytes already: nothing is copied
   std::uint32_t start = 0, deadline = 0;
   std::uint64_t begin = 0, end = 0;
-  bool joins = false;  // one transaction with the move above it: their bytes lie together
+  bool joins = false;             // one transaction with the move above it: their bytes lie together
+  bool after_recomputes = false;  // it starts when what is recomputed at its start is there
 
   std::uint64_t bytes() const { return end - begin; }
   bool operator==(const Move&) const = default;
@@ -52,6 +53,17 @@ struct Birth {
   bool operator==(const Birth&) const = default;
 };
 
+// From boundary `gone` the tensor's bytes are nowhere; no kernel uses it until, at boundary `again`, the kernels that
+// wrote it run again, in order, and leave it as `birth` says. What else they write is thrown away: it takes fast memory
+// while they run. Moves that start or are due at that boundary do so before, but for those after recomputes.
+struct Recompute {
+  TensorIndex tensor = 0;
+  std::uint32_t gone = 0, again = 0;
+  Birth birth;
+
+  bool operator==(const Recompute&) const = default;
+};
+
 struct Plan {
   std::string graph;    // fingerprint() of the step graph
   std::string machine;  // its name
@@ -59,7 +71,8 @@ struct Plan {
   std::uint64_t fast_bytes = 0;  // the fast limit
   CopyMode mode = CopyMode::kSync;
   std::vector<Birth> births;  // one for each tensor; of one alive at the start: where it is before the first move
-  std::vector<Move> moves;    // by start; moves of one boundary run in this order
+  std::vector<Move> moves;    // by start, then those after recomputes; moves of one boundary run in this order
+  std::vector<Recompute> recomputes{};  // by `again`; those of one boundary run in this order. Simulated only
   // By tensor: where its bytes begin in the arena, whatever tier they are in (foreign ones: 0). Empty: no layout.
   std::vector<std::uint64_t> addresses{};
 

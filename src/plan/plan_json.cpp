@@ -33,8 +33,9 @@ TensorIndex read_tensor(Fields& fields, const StepGraph& graph) {
 
 // Calls read(fields) for every element of the array, until something is wrong.
 template <class Read>
-void each(Fields& parent, const Place& root, std::string_view name, std::optional<Error>& problem, Read read) {
-  const json* array = parent.array(name, Need::kRequired);
+void each(Fields& parent, const Place& root, std::string_view name, Need need, std::optional<Error>& problem,
+          Read read) {
+  const json* array = parent.array(name, need);
   for (std::size_t i = 0; array != nullptr && i < array->size() && !problem; ++i) {
     const Place at{&root, name, i};
     Fields fields((*array)[i], at, problem);
@@ -43,16 +44,24 @@ void each(Fields& parent, const Place& root, std::string_view name, std::optiona
   }
 }
 
-void read_birth(Fields& fields, const StepGraph& graph, const Machine& machine, Plan& plan) {
-  const TensorIndex tensor = read_tensor(fields, graph);
+Birth read_birth(Fields& fields, TensorIndex tensor, const StepGraph& graph, const Machine& machine) {
   Birth birth;
   fields.get("fast_bytes", birth.fast_bytes, Need::kOptional);
   birth.rest = read_tier(fields, "rest", machine);
-  if (birth.fast_bytes > graph.tensors[tensor].bytes) {
+  if (tensor < graph.tensors.size() && birth.fast_bytes > graph.tensors[tensor].bytes) {
     fields.complain("fast_bytes", fmt::format("{} is more than the {} bytes of tensor {}", birth.fast_bytes,
                                               graph.tensors[tensor].bytes, tensor));
   }
-  plan.births[tensor] = birth;
+  return birth;
+}
+
+void read_recompute(Fields& fields, const StepGraph& graph, const Machine& machine, Plan& plan) {
+  Recompute recompute;
+  recompute.tensor = read_tensor(fields, graph);
+  fields.get("gone", recompute.gone, Need::kRequired);
+  fields.get("again", recompute.again, Need::kRequired);
+  recompute.birth = read_birth(fields, recompute.tensor, graph, machine);
+  plan.recomputes.push_back(recompute);
 }
 
 void read_move(Fields& fields, const StepGraph& graph, const Machine& machine, Plan& plan) {
@@ -68,6 +77,7 @@ void read_move(Fields& fields, const StepGraph& graph, const Machine& machine, P
   fields.get("deadline", move.deadline, Need::kOptional);
   fields.get("drop", move.drop, Need::kOptional);
   fields.get("joins", move.joins, Need::kOptional);
+  fields.get("after_recomputes", move.after_recomputes, Need::kOptional);
   plan.moves.push_back(move);
 }
 
@@ -88,6 +98,9 @@ void read_addresses(Fields& parent, const Place& root, std::optional<Error>& pro
 
 std::string plan_to_json(const Plan& plan, const StepGraph& graph, const Machine& machine) {
   const auto tier = [&](TierIndex t) -> const std::string& { return machine.tiers[t].name; };
+  const auto where = [&](const Birth& birth) {
+    return fmt::format("\"fast_bytes\":{},\"rest\":{}", birth.fast_bytes, quoted_json(tier(birth.rest)));
+  };
   std::string text = fmt::format(
       "{{\"magic\":\"{}\",\"format\":{},\"graph\":{},\"machine\":{},\"policy\":{},\"options\":{},\"fast_bytes\":{},"
       "\"mode\":\"{}\",\n\"births\":[",
@@ -97,20 +110,27 @@ std::string plan_to_json(const Plan& plan, const StepGraph& graph, const Machine
   for (std::size_t t = 0; t < plan.births.size(); ++t) {
     const Birth& birth = plan.births[t];
     if (birth.fast_bytes == graph.tensors[t].bytes) continue;
-    text += fmt::format("{}{{\"tensor\":{},\"fast_bytes\":{},\"rest\":{}}}", separator, t, birth.fast_bytes,
-                        quoted_json(tier(birth.rest)));
+    text += fmt::format("{}{{\"tensor\":{},{}}}", separator, t, where(birth));
     separator = ",\n";
   }
   text += "\n],\n\"moves\":[";
   separator = "\n";
   for (const Move& move : plan.moves) {
     text += fmt::format(
-        "{}{{\"tensor\":{},\"from\":{},\"to\":{},\"begin\":{},\"end\":{},\"start\":{},\"deadline\":{}{}{}}}", separator,
-        move.tensor, quoted_json(tier(move.from)), quoted_json(tier(move.to)), move.begin, move.end, move.start,
-        move.deadline, move.drop ? ",\"drop\":true" : "", move.joins ? ",\"joins\":true" : "");
+        "{}{{\"tensor\":{},\"from\":{},\"to\":{},\"begin\":{},\"end\":{},\"start\":{},\"deadline\":{}{}{}{}}}",
+        separator, move.tensor, quoted_json(tier(move.from)), quoted_json(tier(move.to)), move.begin, move.end,
+        move.start, move.deadline, move.drop ? ",\"drop\":true" : "", move.joins ? ",\"joins\":true" : "",
+        move.after_recomputes ? ",\"after_recomputes\":true" : "");
     separator = ",\n";
   }
   text += "\n]";
+  separator = ",\n\"recomputes\":[\n";
+  for (const Recompute& recompute : plan.recomputes) {
+    text += fmt::format("{}{{\"tensor\":{},\"gone\":{},\"again\":{},{}}}", separator, recompute.tensor, recompute.gone,
+                        recompute.again, where(recompute.birth));
+    separator = ",\n";
+  }
+  if (!plan.recomputes.empty()) text += "\n]";
   if (!plan.addresses.empty()) text += fmt::format(",\n\"addresses\":[{}]", fmt::join(plan.addresses, ","));
   return text + "}\n";
 }
@@ -141,8 +161,13 @@ Result<Plan> plan_from_json(std::string_view text, const StepGraph& graph, const
     fields.complain("mode", fmt::format("must be sync or async, not {}", brief_json(mode)));
   }
   for (const Tensor& tensor : graph.tensors) plan.births.push_back({tensor.bytes, 1});
-  each(fields, root, "births", problem, [&](Fields& item) { read_birth(item, graph, machine, plan); });
-  each(fields, root, "moves", problem, [&](Fields& item) { read_move(item, graph, machine, plan); });
+  each(fields, root, "births", Need::kRequired, problem, [&](Fields& item) {
+    const TensorIndex tensor = read_tensor(item, graph);
+    if (!problem) plan.births[tensor] = read_birth(item, tensor, graph, machine);
+  });
+  each(fields, root, "moves", Need::kRequired, problem, [&](Fields& item) { read_move(item, graph, machine, plan); });
+  each(fields, root, "recomputes", Need::kOptional, problem,
+       [&](Fields& item) { read_recompute(item, graph, machine, plan); });
   read_addresses(fields, root, problem, plan);
   fields.refuse_others();
   if (problem) return tl::unexpected<Error>(*problem);

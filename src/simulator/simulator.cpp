@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "graph/lifetimes.h"
+#include "graph/recompute.h"
 
 namespace deeptm {
 namespace {
@@ -43,16 +44,18 @@ class Simulator {
       at(t, plan.births[t].rest) += graph.tensors[t].bytes - plan.births[t].fast_bytes;
     }
     for (const TensorIndex t : lifetimes_.at_start) enter(t);
+    index_recomputes();
   }
 
   Timeline run() {
     const auto kernels = static_cast<std::uint32_t>(graph_.kernels.size());
     for (std::uint32_t boundary = 0; boundary <= kernels; ++boundary) {
       for (const TensorIndex t : lifetimes_.dead_before[boundary]) leave(t);
-      const double before = now_;
       wait_for_due(boundary);
-      start_moves(boundary);
-      timeline_.stall_seconds += now_ - before;
+      for (const TensorIndex t : gone_at_[boundary]) leave(t);
+      start_moves(boundary, false);
+      recompute(boundary);
+      start_moves(boundary, true);
       if (boundary == kernels) break;
       for (const TensorIndex t : lifetimes_.born_at[boundary]) enter(t);
       run_kernel(boundary);
@@ -100,6 +103,22 @@ class Simulator {
     }
   }
 
+  void index_recomputes() {
+    gone_at_.resize(graph_.kernels.size() + 1);
+    made_by_.resize(plan_.recomputes.size());
+    if (plan_.recomputes.empty()) return;
+    std::vector<std::vector<std::size_t>> of(graph_.tensors.size());
+    for (std::size_t r = 0; r < plan_.recomputes.size(); ++r) {
+      gone_at_[plan_.recomputes[r].gone].push_back(plan_.recomputes[r].tensor);
+      of[plan_.recomputes[r].tensor].push_back(r);
+    }
+    for (const Access& access : graph_.accesses) {
+      for (const std::size_t r : of[access.tensor]) {
+        if (access.writes != 0 && access.kernel < plan_.recomputes[r].gone) made_by_[r].push_back(access.kernel);
+      }
+    }
+  }
+
   std::uint64_t& at(TensorIndex t, TierIndex tier) { return where_[std::size_t{t} * tiers_ + tier]; }
 
   void add(TierIndex tier, std::uint64_t bytes) {
@@ -110,14 +129,16 @@ class Simulator {
     for (TierIndex tier = 0; tier < tiers_; ++tier) add(tier, at(t, tier));
   }
   void leave(TensorIndex t) {
-    for (TierIndex tier = 0; tier < tiers_; ++tier) used_[tier] -= at(t, tier);
+    for (TierIndex tier = 0; tier < tiers_; ++tier) used_[tier] -= std::exchange(at(t, tier), 0);
   }
 
   void wait_for_due(std::uint32_t boundary) {
+    const double before = now_;
     now_ = std::max(now_, carried_due_[boundary]);
     for (const std::size_t m : due_[boundary]) {
       if (plan_.moves[m].start < boundary) now_ = std::max(now_, timeline_.moves[m].end);
     }
+    timeline_.stall_seconds += now_ - before;
     finish(boundary);
   }
 
@@ -134,9 +155,11 @@ class Simulator {
     return whole * (static_cast<double>(move.bytes()) / static_cast<double>(transaction_bytes_));
   }
 
-  void start_moves(std::uint32_t boundary) {
+  void start_moves(std::uint32_t boundary, bool after_recomputes) {
+    const double before = now_;
     for (; next_ < plan_.moves.size() && plan_.moves[next_].start == boundary; ++next_) {
       const Move& move = plan_.moves[next_];
+      if (move.after_recomputes && !after_recomputes) break;
       if (!move.joins) open_transaction(next_);
       const std::size_t path = path_of(move);
       const double seconds = seconds_of(move, path);
@@ -156,6 +179,7 @@ class Simulator {
         running_.push_back({next_, move.tensor, span.end, move.deadline});
       }
     }
+    timeline_.stall_seconds += now_ - before;
   }
 
   void arrive(const Move& move, TensorIndex tensor) {
@@ -174,24 +198,65 @@ class Simulator {
     });
   }
 
+  // What slow memory adds where the access is.
+  double extra_seconds(const AccessCost& access) {
+    double extra = 0.0;
+    for (TierIndex tier = 1; tier < tiers_; ++tier) {
+      const std::uint64_t bytes = at(access.tensor, tier);
+      if (bytes != 0) extra += access.extra_seconds[tier] * (static_cast<double>(bytes) / access.bytes);
+    }
+    return extra;
+  }
+
+  double beside_copies(double work) const {
+    // Queues are busy from now on without a gap, because every copy in them is queued already.
+    const double busy = *std::max_element(queue_free_.begin(), queue_free_.end()) - now_;
+    return seconds_beside_copies(machine_, work, busy);
+  }
+
   void run_kernel(std::uint32_t k) {
     finish(k);
     timeline_.occupancy.insert(timeline_.occupancy.end(), used_.begin(), used_.begin() + tiers_);
     const KernelCost& kernel = costs_.kernels[k];
     double extra = 0.0;
-    for (const AccessCost& access : costs_.of(kernel)) {
-      for (TierIndex tier = 1; tier < tiers_; ++tier) {
-        const std::uint64_t bytes = at(access.tensor, tier);
-        if (bytes != 0) extra += access.extra_seconds[tier] * (static_cast<double>(bytes) / access.bytes);
-      }
-    }
-    const double work = costs_.seconds(kernel, extra);
-    // Queues are busy from now on without a gap, because every copy in them is queued already.
-    const double busy = *std::max_element(queue_free_.begin(), queue_free_.end()) - now_;
-    const double seconds = seconds_beside_copies(machine_, work, busy);
+    for (const AccessCost& access : costs_.of(kernel)) extra += extra_seconds(access);
+    const double work = costs_.seconds(kernel, extra), seconds = beside_copies(work);
     timeline_.kernels[k] = {now_, now_ + seconds};
     timeline_.kernel_work[k] = work;
     timeline_.kernel_seconds += seconds;
+    now_ += seconds;
+  }
+
+  void recompute(std::uint32_t boundary) {
+    for (; next_again_ < plan_.recomputes.size() && plan_.recomputes[next_again_].again == boundary; ++next_again_) {
+      const auto& [t, gone, again, birth] = plan_.recomputes[next_again_];
+      for (TierIndex tier = 0; tier < tiers_; ++tier) at(t, tier) = tier == 0 ? birth.fast_bytes : 0;
+      at(t, birth.rest) += graph_.tensors[t].bytes - birth.fast_bytes;
+      enter(t);
+      for (const KernelIndex k : made_by_[next_again_]) {
+        finish(boundary);
+        run_again(k, t);
+      }
+    }
+  }
+
+  void run_again(KernelIndex k, TensorIndex made) {
+    const KernelCost& kernel = costs_.kernels[k];
+    std::uint64_t thrown_away = 0;
+    double extra = 0.0;
+    for (std::uint32_t a = kernel.first_access; a < kernel.first_access + kernel.access_count; ++a) {
+      const Access& access = graph_.accesses[a];
+      const Tensor& tensor = graph_.tensors[access.tensor];
+      if (access.tensor == made || is_input(access, tensor)) {
+        extra += extra_seconds(costs_.accesses[a]);
+      } else if (!tensor.foreign) {
+        thrown_away += tensor.bytes;
+      }
+    }
+    add(0, thrown_away);
+    const double seconds = beside_copies(costs_.seconds(kernel, extra));
+    used_[0] -= thrown_away;
+    timeline_.recompute_seconds += seconds;
     now_ += seconds;
   }
 
@@ -206,7 +271,9 @@ class Simulator {
   std::vector<std::vector<std::size_t>> due_;
   std::vector<double> carried_due_;  // by boundary: when what the last step carried over is there
   std::vector<Running> running_;
-  std::size_t next_ = 0;
+  std::vector<std::vector<TensorIndex>> gone_at_;  // by boundary
+  std::vector<std::vector<KernelIndex>> made_by_;  // by recompute: kernels that run again
+  std::size_t next_ = 0, next_again_ = 0;
   std::uint64_t transaction_bytes_ = 0;  // of the one that moves[next_] belongs to
   double now_ = 0.0;
   std::array<std::uint64_t, kMostTiers> used_{};

@@ -21,6 +21,7 @@ struct Timeline {
   double kernel_seconds = 0.0;                // of all kernels, where the plan has its tensors
   double copy_seconds = 0.0;                  // of all copies, whether kernels ran beside them or not
   double stall_seconds = 0.0;                 // kernels stood still for copies
+  double recompute_seconds = 0.0;             // of kernels that ran again
   std::uint64_t bytes_in = 0, bytes_out = 0;  // copied to and from the fast tier
   // Bytes that live in each tier or are on the way to or from it; what stays behind as a copy is not counted.
   std::array<std::uint64_t, kMostTiers> peak_bytes{};
@@ -32,7 +33,8 @@ struct Timeline {
 
 // For a plan that verify() finds right. Steps that copies are carried over are repeated until they take equally long.
 // A transaction takes as long as one copy of all its bytes, and each move of it its share by bytes, one after the
-// other. O(accesses + moves) a step.
+// other. A kernel that runs again takes as long as its inputs and the tensor that is recomputed are near; all else that
+// it writes is in fast memory. O(accesses + moves) a step.
 Timeline simulate(const StepGraph& graph, const Machine& machine, const StepCosts& costs, const Plan& plan);
 
 }  // namespace deeptm

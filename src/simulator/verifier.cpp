@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <tuple>
 
 #include "base/bytes.h"
 #include "graph/lifetimes.h"
-#include "plan/addresses.h"
+#include "simulator/outline_check.h"
+#include "simulator/rerun_check.h"
 
 namespace deeptm {
 namespace {
@@ -27,16 +27,21 @@ struct Piece {
 class Verifier {
  public:
   Verifier(const StepGraph& graph, const Machine& machine, const Plan& plan)
-      : graph_(graph), machine_(machine), plan_(plan), next_of_(next_selves(graph)), pieces_(graph.tensors.size()) {}
+      : graph_(graph),
+        machine_(machine),
+        plan_(plan),
+        next_of_(next_selves(graph)),
+        pieces_(graph.tensors.size()),
+        reruns_(graph, plan) {}
 
   std::optional<Fault> run() {
-    if (!check_births() || !check_moves() || !check_addresses() || !check_transactions()) return fault_;
+    if ((fault_ = check_outline(graph_, machine_, plan_)) || (fault_ = reruns_.run())) return fault_;
     index_tensors();
     const auto kernels = static_cast<std::uint32_t>(graph_.kernels.size());
     if (!born(there_) || !carry_in()) return fault_;
     for (boundary_ = 0; boundary_ <= kernels; ++boundary_) {
       if (boundary_ > 0 && !die(boundary_ - 1)) return fault_;
-      if (!arrive() || !depart()) return fault_;
+      if (!arrive() || !vanish() || !depart(false) || !recompute() || !depart(true)) return fault_;
       if (boundary_ == kernels) break;
       if (!born(born_at_[boundary_]) || !execute(boundary_)) return fault_;
     }
@@ -56,95 +61,9 @@ class Verifier {
   }
   std::string name(TensorIndex t) const { return fmt::format("tensor {} ({})", t, graph_.tensors[t].name); }
 
-  bool check_births() {
-    if (plan_.births.size() != graph_.tensors.size()) {
-      return wrong(FaultKind::kBirths,
-                   fmt::format("{} births for {} tensors", plan_.births.size(), graph_.tensors.size()));
-    }
-    for (TensorIndex t = 0; t < plan_.births.size(); ++t) {
-      const Birth& birth = plan_.births[t];
-      const std::uint64_t bytes = graph_.tensors[t].bytes;
-      if (birth.fast_bytes > bytes) {
-        return wrong(FaultKind::kBirths, fmt::format("{}: {} fast bytes of {}", name(t), birth.fast_bytes, bytes));
-      }
-      if (birth.fast_bytes < bytes && (birth.rest == 0 || birth.rest >= machine_.tiers.size())) {
-        return wrong(FaultKind::kBirths,
-                     fmt::format("{}: its rest is in tier {}, which is no slow tier", name(t), birth.rest));
-      }
-      if (graph_.tensors[t].foreign && birth.fast_bytes < bytes) {
-        return wrong(FaultKind::kForeign, fmt::format("{}: memory of the user is always fast", name(t)));
-      }
-    }
-    return true;
-  }
-
-  bool check_moves() {
-    for (std::size_t m = 0; m < plan_.moves.size(); ++m) {
-      const Move& move = plan_.moves[m];
-      const auto bad = [&](FaultKind kind, std::string_view text) {
-        return wrong(kind, fmt::format("moves[{}]: {}", m, text));
-      };
-      if (move.tensor >= graph_.tensors.size()) return bad(FaultKind::kMoveRange, "there is no such tensor");
-      if (m > 0 && move.start < plan_.moves[m - 1].start)
-        return bad(FaultKind::kMoveOrder, "starts before the one above");
-      if (move.deadline < move.start) return bad(FaultKind::kMoveWindow, "its deadline is before its start");
-      if (move.deadline - move.start > graph_.kernels.size())
-        return bad(FaultKind::kMoveWindow, "its deadline is more than a step behind its start");
-      if (move.start > graph_.kernels.size()) return bad(FaultKind::kMoveWindow, "it starts past the step's end");
-      if ((plan_.mode == CopyMode::kSync || move.drop) && move.deadline != move.start) {
-        return bad(FaultKind::kMoveWindow, "a synchronous move, or one that drops, ends where it starts");
-      }
-      if (!machine_.copies_overlap_kernels && move.deadline != move.start) {
-        return bad(FaultKind::kMoveWindow, "this machine copies nothing beside kernels: it ends where it starts");
-      }
-      if (move.begin >= move.end || move.end > graph_.tensors[move.tensor].bytes) {
-        return bad(FaultKind::kMoveRange, "its bytes are none, or past the tensor's end");
-      }
-      if (move.from >= machine_.tiers.size() || move.to >= machine_.tiers.size() ||
-          machine_.path(move.from, move.to) == nullptr) {
-        return bad(FaultKind::kNoPath, "the machine has no copies between these tiers");
-      }
-      if (graph_.tensors[move.tensor].foreign) return bad(FaultKind::kForeign, "memory of the user is not moved");
-      if (move.deadline > graph_.kernels.size() && !next_of_[move.tensor]) {
-        return bad(FaultKind::kMoveWindow, "its deadline is in the next step, where the tensor is not");
-      }
-    }
-    return true;
-  }
-
-  bool check_addresses() {
-    if (plan_.addresses.empty()) return true;
-    auto found = address_fault(graph_, plan_.addresses);
-    return !found || wrong(FaultKind::kAddressOverlap, std::move(*found));
-  }
-
-  bool check_transactions() {
-    for (std::size_t m = 0; m < plan_.moves.size(); ++m) {
-      if (!plan_.moves[m].joins) continue;
-      const std::string_view why = m == 0 ? "there is no move above it" : apart(plan_.moves[m - 1], plan_.moves[m]);
-      if (!why.empty()) return wrong(FaultKind::kTransaction, fmt::format("moves[{}] joins: {}", m, why));
-    }
-    return true;
-  }
-
-  // Why the two can't be one transaction; empty if they can.
-  std::string_view apart(const Move& above, const Move& move) const {
-    if (plan_.addresses.empty()) return "the plan has no addresses";
-    const auto kind = [](const Move& m) { return std::tie(m.start, m.deadline, m.from, m.to, m.drop); };
-    if (kind(above) != kind(move)) return "it does not go with the move above it";
-    for (const Move* m : {&above, &move}) {
-      if (m->begin != 0 || m->end != graph_.tensors[m->tensor].bytes) return "parts of tensors do not join";
-    }
-    const auto touches = [&](const Move& low, const Move& high) {
-      const std::uint64_t last = (plan_.addresses[low.tensor] + low.end - 1) / kPageBytes;
-      const std::uint64_t first = plan_.addresses[high.tensor] / kPageBytes;
-      return first == last || first == last + 1;
-    };
-    if (!touches(above, move) && !touches(move, above)) return "its pages are not beside those of the move above it";
-    return {};
-  }
-
   void index_tensors() {
+    gone_at_.resize(graph_.kernels.size() + 1);
+    for (const Recompute& recompute : plan_.recomputes) gone_at_[recompute.gone].push_back(recompute.tensor);
     born_at_.resize(graph_.kernels.size());
     dead_after_.resize(graph_.kernels.size());
     due_.resize(graph_.kernels.size() + 1);
@@ -193,32 +112,64 @@ class Verifier {
   void give(TierIndex tier, std::uint64_t bytes) { used_[tier] -= bytes; }
 
   bool born(const std::vector<TensorIndex>& tensors) {
-    for (const TensorIndex t : tensors) {
-      const Birth& birth = plan_.births[t];
-      const std::uint64_t bytes = graph_.tensors[t].bytes;
-      if (birth.fast_bytes > 0) {
-        pieces_[t].push_back({0, birth.fast_bytes, 0});
-        if (!take(0, birth.fast_bytes)) return false;
-      }
-      if (birth.fast_bytes < bytes) {
-        pieces_[t].push_back({birth.fast_bytes, bytes, birth.rest});
-        if (!take(birth.rest, bytes - birth.fast_bytes)) return false;
-      }
+    return std::all_of(tensors.begin(), tensors.end(), [&](TensorIndex t) { return begin_life(t, plan_.births[t]); });
+  }
+
+  bool begin_life(TensorIndex t, const Birth& birth) {
+    const std::uint64_t bytes = graph_.tensors[t].bytes;
+    if (birth.fast_bytes > 0) {
+      pieces_[t].push_back({0, birth.fast_bytes, 0});
+      if (!take(0, birth.fast_bytes)) return false;
+    }
+    if (birth.fast_bytes < bytes) {
+      pieces_[t].push_back({birth.fast_bytes, bytes, birth.rest});
+      if (!take(birth.rest, bytes - birth.fast_bytes)) return false;
     }
     return true;
   }
 
   bool die(std::uint32_t kernel) {
-    for (const TensorIndex t : dead_after_[kernel]) {
-      for (const Piece& piece : pieces_[t]) {
-        if (piece.target != kNowhere) {
-          return wrong(FaultKind::kMoveOfDead, fmt::format("{}: {} dies while it is moved", at(), name(t)));
-        }
-        give(piece.tier, piece.end - piece.begin);
-        if (piece.copy != kNowhere) give(piece.copy, piece.end - piece.begin);
+    return std::all_of(dead_after_[kernel].begin(), dead_after_[kernel].end(),
+                       [&](TensorIndex t) { return end_life(t); });
+  }
+
+  bool end_life(TensorIndex t) {
+    for (const Piece& piece : pieces_[t]) {
+      if (piece.target != kNowhere) {
+        return wrong(FaultKind::kMoveOfDead, fmt::format("{}: {} dies while it is moved", at(), name(t)));
       }
-      pieces_[t].clear();
+      give(piece.tier, piece.end - piece.begin);
+      if (piece.copy != kNowhere) give(piece.copy, piece.end - piece.begin);
     }
+    pieces_[t].clear();
+    return true;
+  }
+
+  bool vanish() {
+    return std::all_of(gone_at_[boundary_].begin(), gone_at_[boundary_].end(),
+                       [&](TensorIndex t) { return end_life(t); });
+  }
+
+  bool recompute() {
+    for (; next_again_ < plan_.recomputes.size() && plan_.recomputes[next_again_].again == boundary_; ++next_again_) {
+      const Recompute& now = plan_.recomputes[next_again_];
+      if (!begin_life(now.tensor, now.birth)) return false;
+      for (const KernelIndex k : reruns_.kernels(now)) {
+        if (!run_again(k, now.tensor)) return false;
+      }
+    }
+    return true;
+  }
+
+  bool run_again(KernelIndex kernel, TensorIndex made) {
+    const auto needs = reruns_.needs(kernel, made, boundary_);
+    for (const TensorIndex t : needs.inputs) {
+      if (!pieces_[t].empty()) continue;
+      return wrong(FaultKind::kRecomputeInput, fmt::format("{}: kernel {} runs again to make {}; its input {} is gone",
+                                                           at(), kernel, name(made), name(t)));
+    }
+    if (!take(0, needs.thrown_away)) return false;
+    give(0, needs.thrown_away);
     return true;
   }
 
@@ -241,9 +192,10 @@ class Verifier {
     return inside;
   }
 
-  bool depart() {
+  bool depart(bool after_recomputes) {
     for (; next_ < plan_.moves.size() && plan_.moves[next_].start == boundary_; ++next_) {
       const Move& move = plan_.moves[next_];
+      if (move.after_recomputes && !after_recomputes) break;
       const auto bad = [&](FaultKind kind, std::string_view text) {
         return wrong(kind, fmt::format("{}: moves[{}] of {}: {}", at(), next_, name(move.tensor), text));
       };
@@ -361,23 +313,26 @@ class Verifier {
   const Plan& plan_;
   std::vector<std::optional<TensorIndex>> next_of_;
   std::vector<std::vector<Piece>> pieces_;
+  RerunCheck reruns_;
   std::vector<TensorIndex> there_;  // at the step's start, before its first move
   std::vector<std::vector<TensorIndex>> born_at_, dead_after_;
   std::vector<std::vector<std::pair<std::size_t, TensorIndex>>> due_;  // by deadline: moves beside kernels, and whose
   std::vector<std::size_t> carried_;                                   // moves that end in the next step
+  std::vector<std::vector<TensorIndex>> gone_at_;                      // by boundary
   std::array<std::uint64_t, kMostTiers> used_{};
   std::uint32_t boundary_ = 0;
-  std::size_t next_ = 0, access_ = 0;
+  std::size_t next_ = 0, next_again_ = 0, access_ = 0;
   std::optional<Fault> fault_;
 };
 
 }  // namespace
 
 std::string_view to_string(FaultKind kind) {
-  constexpr std::array<std::string_view, 17> kNames = {
-      "births",       "move order",    "move window", "move range",      "no path",           "foreign",
-      "move of dead", "not there",     "in flight",   "not at cut",      "drop without copy", "write in flight",
-      "over limit",   "over capacity", "not steady",  "address overlap", "transaction"};
+  constexpr std::array<std::string_view, 20> kNames = {
+      "births",           "move order",     "move window", "move range",      "no path",           "foreign",
+      "move of dead",     "not there",      "in flight",   "not at cut",      "drop without copy", "write in flight",
+      "over limit",       "over capacity",  "not steady",  "address overlap", "transaction",       "recompute window",
+      "not recomputable", "recompute input"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

@@ -30,6 +30,9 @@ enum class FaultKind : std::uint8_t {
   kNotSteady,        // at the end of the step the bytes are not where the next step expects them
   kAddressOverlap,   // not one address a tensor, or tensors that are alive at the same time share bytes of the arena
   kTransaction,      // a move joins one above it that it can't be copied together with
+  kRecomputeWindow,  // recomputes are not ordered, or the tensor does not live, or is used or gone already, meanwhile
+  kNotRecomputable,  // what wrote it may not run again, or nothing did
+  kRecomputeInput,   // an input of a kernel that runs again is dead, gone, or no longer the same
 };
 std::string_view to_string(FaultKind kind);
 
@@ -39,8 +42,8 @@ struct Fault {
 };
 
 // The first fault, or none. Bytes on the way count in both tiers from start to deadline. A copy that stays behind in a
-// slow tier counts there until the bytes are written or die. O(accesses + moves), times pieces of a split tensor; with
-// addresses O(tensors log) more.
+// slow tier counts there until the bytes are written, die or are gone. O(accesses + moves), times pieces of a split
+// tensor; with addresses O(tensors log) more.
 std::optional<Fault> verify(const StepGraph& graph, const Machine& machine, const Plan& plan);
 
 }  // namespace deeptm

@@ -46,6 +46,23 @@ def test_plan_of_another_machine_is_refused(deeptm, graph):
     assert "plan.json: machine: the plan is for \"optane\"" in line
 
 
+def test_plan_that_recomputes_is_refused(deeptm, graph, tmp_path):
+    # y = f(x) at kernel 0 and used at 2: kernel 0 may run again.
+    step = json.loads((tmp_path / graph).read_text())
+    step["kernels"] = [{"name": f"k{i}", "type": "Relu", "seconds": 1.0} for i in range(3)]
+    step["tensors"] = [{"name": "y", "bytes": 8192, "first_kernel": 0, "last_kernel": 2, "allocated_by": 0}]
+    step["accesses"] = [{"kernel": 0, "tensor": 0, "writes": 1}, {"kernel": 2, "tensor": 0, "reads": 1}]
+    (tmp_path / graph).write_text(json.dumps(step))
+    planned = deeptm("plan", graph, "--machine", "optane-4dimm", "--policy", "lru", "--fast", "1MiB", "-o", "plan.json")
+    assert planned.returncode == 0, planned.stderr
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    plan["recomputes"] = [{"tensor": 0, "gone": 1, "again": 2, "fast_bytes": 8192, "rest": "pm"}]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    assert deeptm("verify", graph, "plan.json", "--machine", "optane-4dimm").returncode == 0
+    line = refused(deeptm(*TRAIN, "optane-4dimm", "--graph", graph, "--plan", "plan.json"))
+    assert "plan.json: recomputes: 1, which runs can't follow" in line
+
+
 def test_graph_without_measured_durations_gives_no_scale(deeptm, graph, tmp_path):
     step = json.loads((tmp_path / graph).read_text())
     step["origin"]["recorded_steps"] = 0

@@ -206,9 +206,39 @@ def test_kernel_larger_than_the_limit_is_planned(deeptm, write):
         assert process.returncode == 0, process.stderr
 
 
+def test_recompute_is_an_option_of_deeptm(deeptm, tmp_path):
+    arguments = ("plan", ALEXNET, "--batch", 512, "--machine", "gpu-host", "--mode", "async", "--fast", "10%", "--json")
+    without = json.loads(deeptm(*arguments, "--policy", "deeptm", "-o", "without.json").stdout)
+    made = json.loads(deeptm(*arguments, "--policy", "deeptm", "--recompute", "cheap", "-o", "with.json").stdout)
+    assert without["recomputes"] == 0 and made["recomputes"] > 0
+    assert made["performance"] > without["performance"]
+    assert "above the bound" in made["planner"]
+    plan = json.loads((tmp_path / "with.json").read_text())
+    assert plan["policy"] == "deeptm+recompute" and len(plan["recomputes"]) == made["recomputes"]
+    deeptm(*arguments, "--policy", "deeptm+recompute", "-o", "named.json")
+    assert (tmp_path / "named.json").read_bytes() == (tmp_path / "with.json").read_bytes()
+    of_plan = (ALEXNET, "with.json", "--batch", 512, "--machine", "gpu-host")
+    assert f"{made['recomputes']} recomputes" in deeptm("verify", *of_plan).stdout
+    assert "(simulated)" in deeptm("simulate", *of_plan).stdout
+    timeline = json.loads(deeptm("simulate", *of_plan, "--json").stdout)
+    assert timeline["recompute_seconds"] > 0 and timeline["kind"] == "simulated"
+    assert timeline["performance"] == made["performance"]
+
+
+def test_bound_of_moves_is_not_that_of_recomputes(deeptm, tmp_path):
+    arguments = ("compare", ALEXNET, "--batch", 8, "--policy", "lru,deeptm", "--recompute", "cheap")
+    deeptm(*arguments, "--cache", "", "--json", "rows.json")
+    lru, joint = json.loads((tmp_path / "rows.json").read_text())
+    assert lru["policy"] == "lru" and lru["bound"] >= lru["performance"]
+    assert joint["policy"] == "deeptm+recompute" and joint["bound"] is None and joint["gap"] is None
+    assert "above the bound" in joint["planner"]
+
+
 @pytest.mark.parametrize(
     "arguments, expected",
     [
+        (("plan", ALEXNET, "--policy", "lru", "--recompute", "cheap"), "--recompute cheap: lru can't; --policy deeptm can"),
+        (("plan", ALEXNET, "--recompute", "all"), "--recompute"),
         (("plan", ALEXNET, "--policy", "autotm"), "no policy 'autotm'; there are all-fast, "),
         (("plan", ALEXNET, "--policy", "autotm-sync+fast"), "autotm-sync has no option 'fast'; it has weights, "),
         (("plan", ALEXNET, "--policy", "autotm-async"), "autotm-async copies beside kernels: --mode async"),

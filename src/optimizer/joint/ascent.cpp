@@ -61,7 +61,7 @@ Prices::Values Prices::excess() const {
     excess.wait[k] = kernel.contested ? left_[k] * (memory / kernel.compute - 1) : 0.0;
     if (!beside()) continue;
     const double compute = problem_.costs.overlaps_memory ? 1 - theta_[k] : 1.0;
-    work[channels_->slot_of(k)] += compute * kernel.compute + theta_[k] * memory;
+    work[channels_->slot_of(k)] += compute * kernel.compute + theta_[k] * memory + used_.again[k];
   }
   for (std::uint32_t s = 0; s < work.size(); ++s) {
     const auto& [copies, stalls] = used_.copies;
@@ -170,6 +170,7 @@ void Prices::improve() {
     Shares &into = ways_of_cuts_[merge.into], &gone = ways_of_cuts_[merge.gone];
     mix(into.point, gone.point, merge.share);
     mix(into.gap, gone.gap, merge.share);
+    mix(into.again, gone.again, merge.share);
   }
   const std::size_t cut = bundle_.tell(value_, joined(excess().parts()));
   ways_of_cuts_.resize(std::max(ways_of_cuts_.size(), cut + 1));
@@ -181,12 +182,17 @@ bool Prices::is_high() const {
 }
 
 Shares Prices::shares() const {
-  Shares mean{std::vector<float>(now_.point.size()), std::vector<float>(now_.gap.size())};
+  const auto none = [](const std::vector<float>& like) { return std::vector<float>(like.size()); };
+  Shares mean{none(now_.point), none(now_.gap), none(now_.again)};
+  const auto add = [](std::vector<float>& sum, const std::vector<float>& part, float weight) {
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += weight * part[i];
+  };
   for (std::size_t c = 0; c < ways_of_cuts_.size(); ++c) {
     const auto weight = static_cast<float>(bundle_.weights()[c]);
     if (weight == 0.0F) continue;
-    for (std::size_t i = 0; i < mean.point.size(); ++i) mean.point[i] += weight * ways_of_cuts_[c].point[i];
-    for (std::size_t i = 0; i < mean.gap.size(); ++i) mean.gap[i] += weight * ways_of_cuts_[c].gap[i];
+    add(mean.point, ways_of_cuts_[c].point, weight);
+    add(mean.gap, ways_of_cuts_[c].gap, weight);
+    add(mean.again, ways_of_cuts_[c].again, weight);
   }
   return mean;
 }

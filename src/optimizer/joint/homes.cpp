@@ -92,4 +92,10 @@ class Housing {
 
 void assign_homes(Chains& chains, const Problem& problem) { Housing(chains, problem).run(); }
 
+Chains chains_of(const Problem& problem) {
+  Chains chains(problem.graph, problem.fast_bytes);
+  assign_homes(chains, problem);
+  return chains;
+}
+
 }  // namespace deeptm::joint

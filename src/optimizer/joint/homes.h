@@ -11,4 +11,7 @@ namespace deeptm::joint {
 // it is there, as if nothing of it were ever fast. Machines of two tiers: the second. O(chains log).
 void assign_homes(Chains& chains, const Problem& problem);
 
+// With homes.
+Chains chains_of(const Problem& problem);
+
 }  // namespace deeptm::joint

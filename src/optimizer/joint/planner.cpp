@@ -45,7 +45,7 @@ class Planner {
       : problem_(problem),
         beside_(problem.copies_beside_kernels()),
         haste_(problem.graph.accesses.size() > kLarge ? 2 : 1),
-        chains_(housed(problem)),
+        chains_(chains_of(problem)),
         rates_(rates(problem, chains_, false)),
         best_rates_(rates(problem, chains_, true)),
         prices_(problem, chains_, rates_),
@@ -75,12 +75,6 @@ class Planner {
   }
 
  private:
-  static Chains housed(const Problem& problem) {
-    Chains chains(problem.graph, problem.fast_bytes);
-    assign_homes(chains, problem);
-    return chains;
-  }
-
   bool stopped() const {
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start_;
     return taken.count() >= problem_.patience.seconds ||

@@ -76,6 +76,7 @@ Prices::Prices(const Problem& problem, const Chains& chains, const Rates& rates)
   left_.assign(kernels, 1.0);
   now_.point.resize(chains.points.size());
   now_.gap.resize(chains.gaps.size());
+  now_.again.resize(rates.again.size());
 }
 
 void Prices::open_channels(std::uint32_t slots) {
@@ -118,7 +119,33 @@ void Prices::ask(const Chain& chain, std::size_t index) {
     gaps_[i].kept = chain.bytes * over(lambda_, chains_.gaps[chain.first_gap + i]);
     gaps_[i].copy = {rates_.whole[kOut][index], rates_.whole[kIn][index]};
     if (beside()) offer_copies(chain, i);
+    if (!rates_.again.empty()) offer_again(chain, i);
   }
+}
+
+void Prices::offer_again(const Chain& chain, std::uint32_t i) {
+  const std::uint32_t gap = chain.first_gap + i;
+  const MadeAgain& made = rates_.again[gap];
+  GapOffer& offer = gaps_[i];
+  offer.made_fast = offer.made_slow = GapOffer::kNever;
+  if (!made.possible()) return;
+  const double left = left_[again_before(gap)];
+  double inputs = 0.0;
+  for (const MadeAgain::Input& input : made.inputs)
+    inputs += std::min(input.bytes * over(lambda_, input.kept), input.extra);
+  offer.made_fast = left * made.seconds + inputs + chain.bytes * over(lambda_, made.kept);
+  if (made.slow_seconds < MadeAgain::kNever) offer.made_slow = left * made.slow_seconds + inputs;
+}
+
+// As late as can be; a bound takes it where copies leave the least of a second.
+KernelIndex Prices::again_before(std::uint32_t gap) const {
+  KernelIndex before = rates_.again[gap].kept.begin;
+  if (!beside() || rates_.waits) return before;
+  const std::uint32_t last = channels_->slot_of(before);
+  for (std::uint32_t slot = channels_->slot_of(chains_.gaps[gap].begin); slot < last; ++slot) {
+    if (left_[channels_->begin(slot)] < left_[before]) before = channels_->begin(slot);
+  }
+  return before;
 }
 
 void Prices::offer_copies(const Chain& chain, std::uint32_t i) {
@@ -162,10 +189,22 @@ void Prices::count(const Chain& chain, std::size_t index) {
   for (std::uint32_t i = 0; i <= chain.points; ++i) {
     now_.gap[chain.first_gap + i] = way_.kept[i];
     if (way_.kept[i] != 0) hold(chains_.gaps[chain.first_gap + i], chain.bytes);
+    if (!rates_.again.empty()) {
+      now_.again[chain.first_gap + i] = way_.again[i];
+      if (way_.again[i] != 0) count_again(chain, i);
+    }
     if (!beside()) continue;
     if (way_.out[i] != 0) count_copy(kOut, chain, index, i);
     if (way_.in[i] != 0) count_copy(kIn, chain, index, i);
   }
+}
+
+void Prices::count_again(const Chain& chain, std::uint32_t i) {
+  const std::uint32_t gap = chain.first_gap + i;
+  const MadeAgain& made = rates_.again[gap];
+  const bool fast = way_.fast[i] != 0 && way_.in[i] == 0;
+  used_.again[again_before(gap)] += fast ? made.seconds : made.slow_seconds;
+  if (fast) hold(made.kept, chain.bytes);
 }
 
 void Prices::count_copy(Direction direction, const Chain& chain, std::size_t index, std::uint32_t i) {
@@ -184,7 +223,9 @@ double Prices::solve() {
   }
   clear_use();
   for (std::size_t c = 0; c < chains_.chains.size(); ++c) {
-    const Chain& chain = chains_.chains[c];
+    Chain chain = chains_.chains[c];
+    // What is not used before or behind may be fast there; no plan of ours has it so.
+    if (!rates_.waits) chain.starts_slow = chain.ends_slow = false;
     ask(chain, c);
     value += ways_.cheapest(chains_, chain, gaps_, points_, way_);
     count(chain, c);
@@ -202,6 +243,7 @@ double Prices::solve() {
 void Prices::clear_use() {
   used_.bytes.assign(kernels_.size() + 1, 0.0);
   used_.extra.assign(kernels_.size(), 0.0);
+  used_.again.assign(kernels_.size(), 0.0);
   for (ByDirection& place : used_.copies)
     for (std::vector<double>& direction : place) direction.assign(beside() ? channels_->slots() : 0, 0.0);
 }

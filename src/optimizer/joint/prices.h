@@ -9,6 +9,7 @@
 #include <limits>
 #include <optional>
 
+#include "optimizer/joint/again.h"
 #include "optimizer/joint/bundle.h"
 #include "optimizer/joint/channels.h"
 #include "optimizer/policy.h"
@@ -20,14 +21,16 @@ struct Rates {
   ByDirection whole;             // by chain: seconds of copying all of it
   std::array<double, 2> byte{};  // of copying a byte of much
   std::vector<double> extra;     // by point: seconds of memory more where it is slow
+  std::vector<MadeAgain> again;  // by gap; empty: nothing is made again
   bool waits = false;            // a copy that takes longer than its window makes kernels wait, which is no bound
 };
 // As plans move whole chains to and from their homes; `best`: as nothing can be faster.
 Rates rates(const Problem& problem, const Chains& chains, bool best);
 
-// By point: the share that is fast; by gap: the share that is kept fast through all of it. A gap 0: born fast.
+// By point: the share that is fast; by gap: the share that is kept fast through all of it, and that is made again in
+// it. A gap 0: born fast.
 struct Shares {
-  std::vector<float> point, gap;
+  std::vector<float> point, gap, again;
 };
 
 class Prices {
@@ -73,9 +76,9 @@ class Prices {
     }
   };
   // What ways use: by kernel, bytes in fast memory and seconds of memory more than with all tensors fast; by place and
-  // slot, seconds of copies.
+  // slot, seconds of copies. Seconds of kernels that run again, by the kernel before which they do.
   struct Use {
-    std::vector<double> bytes, extra;
+    std::vector<double> bytes, extra, again;
     std::array<ByDirection, 2> copies;
   };
 
@@ -87,7 +90,10 @@ class Prices {
   void clear_use();
   void ask(const Chain& chain, std::size_t index);
   void offer_copies(const Chain& chain, std::uint32_t i);
+  void offer_again(const Chain& chain, std::uint32_t i);
+  KernelIndex again_before(std::uint32_t gap) const;
   void count(const Chain& chain, std::size_t index);
+  void count_again(const Chain& chain, std::uint32_t i);
   void count_copy(Direction direction, const Chain& chain, std::size_t index, std::uint32_t i);
   void hold(const Gap& gap, double bytes);
 

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "optimizer/joint/chains.h"
@@ -15,8 +16,12 @@ enum Direction : std::uint8_t { kOut, kIn };
 
 // Seconds of all bytes of a chain.
 struct GapOffer {
+  static constexpr double kNever = std::numeric_limits<double>::infinity();
+
   double kept = 0.0;             // kept fast through the gap
   std::array<double, 2> copy{};  // by direction: copied in it
+  // Gone from where it was, and made again in fast memory or in slow memory.
+  double made_fast = kNever, made_slow = kNever;
 };
 struct PointOffer {
   double fast = 0.0, slow = 0.0;  // used there
@@ -25,7 +30,7 @@ struct PointOffer {
 // By point, and by gap of the chain (a tail is the last).
 struct Way {
   std::vector<std::uint8_t> fast;
-  std::vector<std::uint8_t> kept, out, in;
+  std::vector<std::uint8_t> kept, out, in, again;
 };
 
 class Ways {
