@@ -345,18 +345,16 @@ TEST(DeepTmRecompute, BoundIsBelowPlansThatRecompute) {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     RandomGraph random(seed);
     TinySetting s{mostly_cheap(random, 20, 15)};
-    for (Tensor& tensor : s.graph.tensors) tensor.becomes.reset();
     s.machine.tiers[1].capacity_bytes = std::uint64_t{1} << 40;
     s.costs = step_costs(s.graph, s.machine);
     for (const CopyMode mode : {CopyMode::kSync, CopyMode::kAsync}) {
       SCOPED_TRACE("seed " + std::to_string(seed) + ", " + std::string(to_string(mode)));
       const Problem problem = s.problem(live_peak_bytes(s.graph) * 3 / 10, mode);
-      const joint::Chains chains(s.graph);
+      const joint::Chains chains(s.graph, 0);
       joint::Rates best = joint::rates(problem, chains, true);
       best.again = joint::made_again(problem, chains, recomputable(s.graph), true);
       joint::Prices prices(problem, chains, best);
-      const double all_slow = testing::seconds(problem, plan_all_slow);
-      for (int i = 0; i < 500; ++i) i < 300 ? prices.climb(all_slow) : prices.settle(all_slow);
+      for (int i = 0; i < 200; ++i) prices.improve();
       const RecomputedStep step(s.graph, some_of(s.graph));
       const StepCosts costs = step_costs(step.graph(), s.machine);
       const Problem made{step.graph(), s.machine, costs, problem.fast_bytes, mode};

@@ -29,8 +29,10 @@ class Search {
   explicit Search(const Problem& problem)
       : problem_(problem),
         chains_(chains_of(problem)),
-        ways_(recomputable(problem.graph)),
-        gaps_(gaps_of(chains_, ways_)) {}
+        ways_(recomputable(problem.graph)) {
+    std::erase_if(ways_, [&](const Recomputable& way) { return chains_.pinned[way.tensor]; });
+    gaps_ = gaps_of(chains_, ways_);
+  }
 
   Result<Plan> run() {
     auto plan = plan_deeptm(problem_);
