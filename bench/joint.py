@@ -23,6 +23,7 @@ SHARES = ("10%", "20%", "30%", "50%")
 CHEAP = ("first-touch", "lru", "belady", "sentinel", "deeptm-heat")
 DEAR = ("autotm-static", "autotm-sync", "autotm-sync+weights", "deeptm-no-drl", "deeptm-sync")
 DEAR_BESIDE = ("autotm-async", "autotm-async+weights", "deeptm-async")
+VARIANTS = ("deeptm", "deeptm+whole-tensors", "deeptm+no-seeds", "deeptm+heat-seed", "deeptm+sentinel-seed")
 TOLERANCE = 1e-9
 
 
@@ -135,9 +136,21 @@ def against_autotm(quick, _):
         yield ours | {"autotm": theirs, "times_faster": times, "times_less_memory": memory}
 
 
+def ablation(quick, _):
+    """What parts of the planner are worth, at a fifth of the peak; the first line is deeptm as it is."""
+    models = QUICK_MODELS if quick else MODELS
+    for mode in MODES:
+        rows = compare(map(recorded, models), ("20%",), VARIANTS, "--no-bound", batch=512, mode=mode)
+        of = {(row["graph"], row["policy"]): row for row in rows}
+        print(f"{mode:<24}" + "".join(f"{model:>14}" for model in models))
+        for variant in VARIANTS:
+            print(f"{variant:<24}" + "".join(f"{of[model, variant]['performance']:>14.4f}" for model in models), flush=True)
+        yield from rows
+
+
 def joint(quick, full):
     """Rows for results/bench/joint.json."""
-    for part in (table, sizes, bounds, against_autotm):
+    for part in (table, sizes, bounds, against_autotm, ablation):
         print(f"\n{part.__doc__}", flush=True)
         for row in part(quick, full):
             yield {"part": part.__name__, "kind": "simulated"} | row

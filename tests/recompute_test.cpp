@@ -358,8 +358,8 @@ TEST(DeepTmRecompute, BoundIsBelowPlansThatRecompute) {
       const RecomputedStep step(s.graph, some_of(s.graph));
       const StepCosts costs = step_costs(step.graph(), s.machine);
       const Problem made{step.graph(), s.machine, costs, problem.fast_bytes, mode};
-      for (Result<Plan> (*policy)(const Problem&) : {plan_belady, plan_deeptm}) {
-        const Plan plan = step.plan_of(*policy(made), problem, "test");
+      for (const auto& planned : {plan_belady(made), plan_deeptm(made)}) {
+        const Plan plan = step.plan_of(*planned, problem, "test");
         if (verify(s.graph, s.machine, plan)) continue;
         ++plans;
         EXPECT_LE(prices.bound(), testing::seconds(problem, plan) * (1 + 1e-9));

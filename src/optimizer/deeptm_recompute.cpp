@@ -26,16 +26,14 @@ constexpr std::array<float, 4> kShares = {0.9F, 0.5F, 0.1F, 0.02F};
 
 class Search {
  public:
-  explicit Search(const Problem& problem)
-      : problem_(problem),
-        chains_(chains_of(problem)),
-        ways_(recomputable(problem.graph)) {
+  Search(const Problem& problem, const PolicyOptions& options)
+      : problem_(problem), options_(options), chains_(chains_of(problem)), ways_(recomputable(problem.graph)) {
     std::erase_if(ways_, [&](const Recomputable& way) { return chains_.pinned[way.tensor]; });
     gaps_ = gaps_of(chains_, ways_);
   }
 
   Result<Plan> run() {
-    auto plan = plan_deeptm(problem_);
+    auto plan = plan_deeptm(problem_, options_);
     if (!plan || ways_.empty()) return plan;
     best_ = std::move(*plan);
     seconds_ = simulated(best_);
@@ -137,7 +135,8 @@ class Search {
     const RecomputedStep step(problem_.graph, std::move(chosen));
     const StepCosts costs = step_costs(step.graph(), problem_.machine);
     const auto of_step = plan_deeptm({step.graph(), problem_.machine, costs, problem_.fast_bytes, problem_.mode,
-                                      problem_.progress, problem_.training});
+                                      problem_.progress, problem_.training, problem_.patience},
+                                     options_);
     if (!of_step) return false;
     Plan plan = step.plan_of(*of_step, problem_, "deeptm");
     plan.addresses = best_.addresses;
@@ -151,6 +150,7 @@ class Search {
   }
 
   const Problem& problem_;
+  const PolicyOptions& options_;
   Chains chains_;
   std::vector<Recomputable> ways_;
   std::vector<std::uint32_t> gaps_;               // by way
@@ -169,6 +169,8 @@ Policy recomputing(Policy policy) {
 
 bool recomputes(const Policy& policy) { return policy.options.contains(kRecompute); }
 
-Result<Plan> plan_deeptm_recompute(const Problem& problem) { return Search(problem).run(); }
+Result<Plan> plan_deeptm_recompute(const Problem& problem, const PolicyOptions& options) {
+  return Search(problem, options).run();
+}
 
 }  // namespace deeptm

@@ -14,6 +14,6 @@ bool recomputes(const Policy& policy);
 
 // As plan_deeptm(); and cheap kernels may run again instead of keeping or moving what they wrote. Never worse in the
 // simulator than without.
-Result<Plan> plan_deeptm_recompute(const Problem& problem);
+Result<Plan> plan_deeptm_recompute(const Problem& problem, const PolicyOptions& options = {});
 
 }  // namespace deeptm

@@ -19,12 +19,8 @@ Result<Plan> without_options(const Problem& problem, const PolicyOptions&) {
 }
 
 Result<Plan> plan_joint(const Problem& problem, const PolicyOptions& options) {
-  return options.contains(kRecompute) ? plan_deeptm_recompute(problem) : plan_deeptm(problem);
+  return options.contains(kRecompute) ? plan_deeptm_recompute(problem, options) : plan_deeptm(problem, options);
 }
-
-constexpr std::array<PolicyOption, 1> kJointOptions = {{
-    {kRecompute, "cheap kernels may run again instead of moving what they wrote; simulated only"},
-}};
 
 constexpr std::array<PolicyOption, 3> kAutoTmOptions = {{
     {"weights", "weights may move, too"},
@@ -55,6 +51,14 @@ constexpr std::array<PolicyOption, 16> kDeepTmOptions = {{
     {"beta75", "three quarters for performance (the default)"},
     {"printed-reward", "the episode's reward as printed, where a high price is good"},
     {"ends-on-overflow", "a decision for fast memory that has no room ends the episode, as printed"},
+}};
+constexpr std::array<PolicyOption, 6> kJointOptions = {{
+    {kRecompute, "cheap kernels may run again instead of moving what they wrote; simulated only"},
+    {"whole-tensors", "no tensor is split by pages"},
+    {"no-seeds", "the plans of first touch and Belady do not count"},
+    {"heat-seed", "the plan of deeptm-heat counts, too"},
+    {"sentinel-seed", "Sentinel's plan counts, too"},
+    {"drl-seed", "the plan of deeptm-sync, or deeptm-async, counts, too"},
 }};
 // What heat alone knows of them.
 constexpr std::span<const PolicyOption> kHeatOptions = std::span(kDeepTmOptions).first(11);

@@ -119,7 +119,7 @@ Result<Plan> plan_autotm_async(const Problem& problem, const PolicyOptions& opti
 Result<Plan> plan_sentinel(const Problem& problem, const PolicyOptions& options);
 
 // Ours: where every page of every tensor is and when it moves, decided together at prices of memory and time.
-Result<Plan> plan_deeptm(const Problem& problem);
+Result<Plan> plan_deeptm(const Problem& problem, const PolicyOptions& options = {});
 
 // DeepTM (TPDS 2024), our re-implementation: heat alone; the better of AutoTM and Sentinel with its Aggregator and
 // Migrator; deep reinforcement learning, moves between kernels or beside them.

@@ -41,8 +41,9 @@ struct Manner {
 
 class Planner {
  public:
-  explicit Planner(const Problem& problem)
+  Planner(const Problem& problem, const PolicyOptions& options)
       : problem_(problem),
+        options_(options),
         beside_(problem.copies_beside_kernels()),
         haste_(problem.graph.accesses.size() > kLarge ? 2 : 1),
         chains_(chains_of(problem)),
@@ -55,9 +56,7 @@ class Planner {
         manners_(manners()) {}
 
   Result<Plan> run() {
-    for (auto* simple : {plan_first_touch, plan_belady}) {
-      if (auto plan = simple(problem_)) consider(std::move(*plan));
-    }
+    seed();
     const int steps = (beside_ ? kStepsBeside : kSteps) / haste_;
     const int steps_of_plan = (beside_ ? kStepsOfPlanBeside : kStepsOfPlan) / haste_;
     for (int step = 1; step <= steps && !stopped(); ++step) {
@@ -81,6 +80,21 @@ class Planner {
            (problem_.training != nullptr && problem_.training->stop && problem_.training->stop());
   }
 
+  // Plans of others are where it begins.
+  void seed() {
+    std::vector<Result<Plan>> plans;
+    if (!options_.contains("no-seeds")) {
+      plans.push_back(plan_first_touch(problem_));
+      plans.push_back(plan_belady(problem_));
+    }
+    if (options_.contains("heat-seed")) plans.push_back(plan_deeptm_heat(problem_, {}));
+    if (options_.contains("sentinel-seed")) plans.push_back(plan_sentinel(problem_, {}));
+    if (options_.contains("drl-seed")) plans.push_back((beside_ ? plan_deeptm_async : plan_deeptm_sync)(problem_, {}));
+    for (auto& plan : plans) {
+      if (plan) consider(std::move(*plan));
+    }
+  }
+
   std::vector<Manner> manners() const {
     std::vector<Manner> manners;
     if (beside_) {
@@ -95,6 +109,7 @@ class Planner {
         }
       }
     }
+    if (options_.contains("whole-tensors")) std::erase_if(manners, [](auto& manner) { return manner.repair.splits; });
     // A graph so large is planned in fewer.
     const std::size_t most = kMostWork / std::max<std::size_t>(1, problem_.graph.accesses.size());
     manners.resize(std::clamp(most, std::size_t{2}, manners.size()));
@@ -175,6 +190,7 @@ class Planner {
 
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const Problem& problem_;
+  const PolicyOptions& options_;
   bool beside_;  // copies run beside kernels
   int haste_;    // large graphs are planned in so many times fewer steps
   Chains chains_;
@@ -191,6 +207,8 @@ class Planner {
 
 }  // namespace
 
-Result<Plan> plan_deeptm(const Problem& problem) { return Planner(problem).run(); }
+Result<Plan> plan_deeptm(const Problem& problem, const PolicyOptions& options) {
+  return Planner(problem, options).run();
+}
 
 }  // namespace deeptm
