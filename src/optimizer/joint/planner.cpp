@@ -27,6 +27,7 @@ constexpr int kFirstPlan = 5, kStepsOfPlan = 40, kStepsOfPlanBeside = 80;
 constexpr double kPartRate = 0.75;  // of the rate of much
 constexpr int kRounds = 4;          // of a plan beside kernels: with room for what moves
 
+constexpr double kEndless = std::numeric_limits<double>::infinity();
 constexpr std::size_t kLarge = 100'000;       // accesses
 constexpr std::size_t kMostWork = 1'000'000;  // accesses times manners
 constexpr std::uint64_t kAll = std::uint64_t{1} << 62, kMuch = std::uint64_t{1} << 30;
@@ -36,7 +37,7 @@ struct Manner {
   std::uint64_t part_bytes = 0;   // at most, of copies beside kernels
   std::uint64_t batch_bytes = 0;  // at most, of copies between kernels that are made one; 0: they are not
   Repair::Options repair;
-  double seconds = std::numeric_limits<double>::infinity();  // the best step so far
+  double seconds = kEndless;  // the best step so far
 };
 
 class Planner {
@@ -67,8 +68,7 @@ class Planner {
       if (problem_.patience.gap > 0 && gap() <= problem_.patience.gap) break;
       if (step > kFirstPlan && prices_.is_high()) break;
     }
-    if (best_.births.empty())
-      return fail("no way was found in which every tensor has room in a slow tier: raise --fast");
+    if (seconds_ == kEndless) return fail("tensors were found no way to have room in the slow tiers: raise --fast");
     best_.options = fmt::format("{:.2f} % above the bound", 100 * gap());
     return std::move(best_);
   }
@@ -170,7 +170,7 @@ class Planner {
     join_neighbours(plan, problem_.graph);
     // Policies know two tiers; homes are chosen greedily.
     const bool may_overflow = problem_.machine.tiers.size() > 2;
-    if (may_overflow && verify(problem_.graph, problem_.machine, plan)) return std::numeric_limits<double>::infinity();
+    if (may_overflow && verify(problem_.graph, problem_.machine, plan)) return kEndless;
     const double seconds = simulate(problem_.graph, problem_.machine, problem_.costs, plan).step_seconds;
     if (seconds >= seconds_) return seconds;
     seconds_ = seconds;
@@ -201,7 +201,7 @@ class Planner {
   std::vector<std::uint64_t> addresses_;
   std::vector<Manner> manners_;
   Plan best_;
-  double seconds_ = std::numeric_limits<double>::infinity();
+  double seconds_ = kEndless;
   double proven_ = 0.0;
 };
 
