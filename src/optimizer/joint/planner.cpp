@@ -24,8 +24,9 @@ using namespace joint;
 constexpr int kSteps = 120, kStepsBeside = 320;
 constexpr int kBoundSteps = 80, kBoundStepsBeside = 150;
 constexpr int kFirstPlan = 5, kStepsOfPlan = 40, kStepsOfPlanBeside = 80;
-constexpr double kPartRate = 0.75;  // of the rate of much
-constexpr int kRounds = 4;          // of a plan beside kernels: with room for what moves
+constexpr double kPartRate = 0.75;                         // of the rate of much
+constexpr std::size_t kFewestRounds = 3, kMostRounds = 8;  // of a plan beside kernels: with room for what moves
+constexpr std::size_t kRoundsWork = 40'000;                // rounds times accesses
 
 constexpr double kEndless = std::numeric_limits<double>::infinity();
 constexpr std::size_t kLarge = 100'000;       // accesses
@@ -46,6 +47,9 @@ class Planner {
       : problem_(problem),
         options_(options),
         beside_(problem.copies_beside_kernels()),
+        rounds_(beside_ ? static_cast<int>(
+                              std::clamp(kRoundsWork / (problem.graph.accesses.size() + 1), kFewestRounds, kMostRounds))
+                        : 1),
         haste_(problem.graph.accesses.size() > kLarge ? 2 : 1),
         chains_(chains_of(problem)),
         rates_(rates(problem, chains_, false)),
@@ -66,7 +70,7 @@ class Planner {
       plan_at_prices(step > kFirstPlan);
       tell(fmt::format("step {} of {}", step, steps));
       if (problem_.patience.gap > 0 && gap() <= problem_.patience.gap) break;
-      if (step > kFirstPlan && prices_.is_high()) break;
+      if (!beside_ && step > kFirstPlan && prices_.is_high()) break;
     }
     if (seconds_ == kEndless) return fail("tensors were found no way to have room in the slow tiers: raise --fast");
     best_.options = fmt::format("{:.2f} % above the bound", 100 * gap());
@@ -144,7 +148,7 @@ class Planner {
   void plan_in(Manner& manner, const Shares& shares) {
     std::vector<double>& free = manner.repair.free;
     free.resize(problem_.graph.kernels.size());
-    for (int round = 0; round < (beside_ ? kRounds : 1); ++round) {
+    for (int round = 0; round < rounds_; ++round) {
       Plan plan = plan_of(blank_, problem_.graph, chains_, repair_.run(prices_, shares, manner.repair));
       std::vector<double> missing;
       if (beside_) missing = spread_moves(plan, problem_, manner.part_bytes);
@@ -192,6 +196,7 @@ class Planner {
   const Problem& problem_;
   const PolicyOptions& options_;
   bool beside_;  // copies run beside kernels
+  int rounds_;   // of a plan in one manner
   int haste_;    // large graphs are planned in so many times fewer steps
   Chains chains_;
   Rates rates_, best_rates_;
