@@ -312,6 +312,21 @@ TEST(Spread, CopiesOutBesideReadersAndInAsLateAsThereIsTime) {
   EXPECT_EQ(deeptm::testing::seconds(problem, plan), 18.0);
 }
 
+TEST(Spread, WhatAStepBeginsWithComesAtTheEndOfTheOneBefore) {
+  // Weights (100, 2 s in) are read by 1; B takes their room at 2. Kernels take 1 s.
+  TinyStep step({1, 1, 1, 1});
+  step.weights(100).tensor(100, 2, 2).reads(1, 0).writes(2, 1);
+  const TinySetting s{step.graph()};
+  const Problem problem = s.problem(100, CopyMode::kAsync);
+  Plan plan = plan_for(problem, "by hand");
+  plan.mode = CopyMode::kSync;
+  plan.births = {{0, 1}, {100, 1}};
+  plan.moves = {{0, 1, 0, false, 1, 1, 0, 100}, {0, 0, 1, true, 2, 2, 0, 100}};
+  spread_moves(plan, problem, 1000);
+  EXPECT_THAT(plan.moves, ElementsAre(Move{0, 0, 1, true, 2, 2, 0, 100}, Move{0, 1, 0, false, 3, 5, 0, 100}));
+  EXPECT_EQ(deeptm::testing::seconds(problem, plan), 4.0);
+}
+
 TEST(JointPlanner, StoppedAtOnceThereIsAPlan) {
   const TinySetting s{deeptm::testing::three_tensors().graph()};
   Problem problem = s.problem(200);

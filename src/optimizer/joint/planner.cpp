@@ -64,7 +64,7 @@ class Planner {
     seed();
     const int steps = (beside_ ? kStepsBeside : kSteps) / haste_;
     const int steps_of_plan = (beside_ ? kStepsOfPlanBeside : kStepsOfPlan) / haste_;
-    for (int step = 1; step <= steps && !stopped(); ++step) {
+    for (int step = 1; step <= steps && !enough(); ++step) {
       prices_.improve();
       if (step != kFirstPlan && step % steps_of_plan != 0) continue;
       plan_at_prices(step > kFirstPlan);
@@ -83,6 +83,9 @@ class Planner {
     return taken.count() >= problem_.patience.seconds ||
            (problem_.training != nullptr && problem_.training->stop && problem_.training->stop());
   }
+
+  // Stopped, with a plan.
+  bool enough() const { return seconds_ < kEndless && stopped(); }
 
   // Plans of others are where it begins.
   void seed() {
@@ -136,7 +139,7 @@ class Planner {
   void plan_at_prices(bool chooses) {
     const Shares shares = prices_.shares();
     for (Manner& manner : manners_) {
-      if (stopped()) return;
+      if (enough()) return;
       plan_in(manner, shares);
     }
     if (!chooses) return;

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <deque>
 #include <limits>
+#include <optional>
 #include <set>
 #include <tuple>
 
 #include "base/bytes.h"
+#include "graph/lifetimes.h"
 #include "graph/uses.h"
 #include "optimizer/joint/room.h"
 #include "optimizer/joint/ways.h"
@@ -46,14 +48,19 @@ class Spreading {
         room_(kernels_, static_cast<double>(plan.fast_bytes)),
         missing_(kernels_),
         late_in_(kernels_ + 1),
-        writes_(problem.graph) {
+        writes_(problem.graph),
+        previous_(graph_.tensors.size()),
+        ending_(kernels_ + 1) {
     for (const double work : work_) time_.push_back(time_.back() + work);
     plan_.moves = in_parts(plan_.moves, part_bytes);
+    const auto next = next_selves(graph_);
+    for (TensorIndex t = 0; t < next.size(); ++t) {
+      if (next[t]) previous_[*next[t]] = t;
+    }
     link();
     take_planned(plan_, graph_, room_);
     expected_ = room_;
     find_latest();
-    for (const std::size_t m : outs_) by_ready_.insert({copies_[m].from, m});
   }
 
   std::vector<double> run() {
@@ -68,8 +75,7 @@ class Spreading {
       if (boundary_ == kernels_) break;
       const double until = now_ + work_[boundary_];
       while (!waiting_.empty() && free_[kOut] < until) send(waiting_.begin()->second);
-      while (free_[kIn] < until && bring_early()) {
-      }
+      for (bool more = true; more && free_[kIn] < until;) more = bring_early();
       now_ +=
           seconds_beside_copies(machine_, work_[boundary_], std::max(0.0, std::max(free_[kOut], free_[kIn]) - now_));
     }
@@ -114,6 +120,7 @@ class Spreading {
         copies_[m].before = alike(plan_.moves[before], plan_.moves[m]) ? copies_[before].before : before;
       before = m;
     }
+    last_move_ = last;
     std::fill(last.begin(), last.end(), kNone);
     for (std::size_t m = count; m-- > 0;) {
       std::size_t& behind = last[plan_.moves[m].tensor];
@@ -136,7 +143,12 @@ class Spreading {
       if (!tensor.alive_at_end) copy.last = std::min(copy.last, tensor.last_kernel);
       if (copy.behind != kNone) copy.last = std::min(copy.last, plan_.moves[copy.behind].start);
       copy.last = std::max(copy.last, move.start);
-      (move.to == 0 ? ins_ : outs_).push_back(m);
+      if (move.to == 0) {
+        ins_.push_back(m);
+      } else {
+        by_ready_.insert({copy.from, m});
+        ending_[copy.last].push_back(m);
+      }
     }
   }
 
@@ -158,7 +170,7 @@ class Spreading {
     return std::min(kernels_, static_cast<std::uint32_t>(at - time_.begin()));
   }
 
-  void queue(std::size_t m, Direction direction) {
+  void enqueue(std::size_t m, Direction direction) {
     Copy& copy = copies_[m];
     copy.start = boundary_;
     copy.turn = turns_++;
@@ -167,13 +179,14 @@ class Spreading {
 
   void send(std::size_t m) {
     waiting_.erase({plan_.moves[m].start, m});
-    queue(m, kOut);
+    enqueue(m, kOut);
     sent_.push_back(m);
     const std::uint32_t gone = std::max(boundary_, plan_.moves[m].start), done = boundary_behind(copies_[m].end);
     if (done > gone) expected_.take({gone, done, 0}, bytes(m));
   }
 
-  // The next copy out is done; kernels wait for it if they have to.
+  // The next copy out is done; kernels wait for it if they have to. Until its tensor's last use it takes no room of its
+  // own.
   void finish_out() {
     if (sent_.empty()) send(waiting_.begin()->second);
     Copy& copy = copies_[sent_.front()];
@@ -184,22 +197,11 @@ class Spreading {
 
   void settle_outs() {
     while (!sent_.empty() && copies_[sent_.front()].end <= now_) finish_out();
-    // Those whose bytes are about to change.
-    for (;;) {
-      bool must = false;
-      for (const std::size_t m : due_outs(boundary_)) must = must || copies_[m].deadline == kLater;
-      if (!must) break;
-      finish_out();
+    // And those whose bytes are about to change, or to die.
+    for (const std::size_t m : ending_[boundary_]) {
+      while (copies_[m].deadline == kLater) finish_out();
     }
   }
-  const std::vector<std::size_t>& due_outs(std::uint32_t boundary) {
-    if (due_.empty()) {
-      due_.resize(kernels_ + 1);
-      for (const std::size_t m : outs_) due_[copies_[m].last].push_back(m);
-    }
-    return due_[boundary];
-  }
-
   // What was to be gone and is not.
   double late() const {
     double late = 0.0;
@@ -211,6 +213,7 @@ class Spreading {
     return late;
   }
 
+  // For what the kernel uses.
   void make_room() {
     if (boundary_ == kernels_) return;
     double over = late() - std::max(0.0, room_.left(boundary_));
@@ -222,6 +225,7 @@ class Spreading {
     }
   }
 
+  // Kernels wait for what they use.
   void bring_due() {
     for (; next_in_ < ins_.size() && plan_.moves[ins_[next_in_]].start <= boundary_; ++next_in_) {
       const std::size_t m = ins_[next_in_];
@@ -230,27 +234,62 @@ class Spreading {
         const std::uint32_t wanted = std::min(boundary_, std::max(copy.from, boundary_at(copy.latest)));
         late_in_[wanted] += bytes(m);
         late_in_[boundary_] -= bytes(m);
-        queue(m, kIn);
+        enqueue(m, kIn);
       }
       copy.deadline = plan_.moves[m].start;
       now_ = std::max(now_, copy.end);
     }
   }
 
+  void hold(const Gap& window, double bytes) {
+    room_.take(window, bytes);
+    expected_.take(window, bytes);
+  }
+
+  // The next one, if it would be late otherwise and there is room until its use.
   bool bring_early() {
     next_early_ = std::max(next_early_, next_in_);
-    if (next_early_ == ins_.size()) return false;
+    if (next_early_ == ins_.size()) return bring_for_next_step();
     const std::size_t m = ins_[next_early_];
     Copy& copy = copies_[m];
     if (copy.from > boundary_ || copy.latest >= time_[boundary_ + 1]) return false;
     if (copy.before != kNone && copies_[copy.before].deadline > boundary_) return false;
     const Gap window{boundary_, plan_.moves[m].start, 0};
     if (expected_.left(window) < bytes(m) || room_.left(boundary_) - late() < bytes(m)) return false;
-    room_.take(window, bytes(m));
-    expected_.take(window, bytes(m));
-    queue(m, kIn);
+    hold(window, bytes(m));
+    enqueue(m, kIn);
     ++next_early_;
     return true;
+  }
+
+  // What the beginning of a step waits for can come at the end of the one before.
+  bool bring_for_next_step() {
+    for (; next_carried_ < ins_.size() && copies_[ins_[next_carried_]].latest < 0; ++next_carried_) {
+      const std::size_t m = ins_[next_carried_];
+      const std::uint32_t due = plan_.moves[m].start;
+      if (due == 0 || copies_[m].from > 0 || copies_[m].before != kNone) continue;
+      const auto tensor = previous_[plan_.moves[m].tensor];
+      if (!tensor || !is_settled(*tensor)) continue;
+      const Gap window{boundary_, due, 1}, before{copies_[m].start, due, 0};
+      hold(before, -bytes(m));
+      if (expected_.left(window) < bytes(m)) {
+        hold(before, bytes(m));
+        continue;
+      }
+      hold(window, bytes(m));
+      enqueue(m, kIn);
+      copies_[m].deadline = kernels_ + due;
+      plan_.moves[m].tensor = *tensor;
+      ++next_carried_;
+      return true;
+    }
+    return false;
+  }
+
+  // Neither moved nor written any more in this step, and there.
+  bool is_settled(TensorIndex t) const {
+    if (writes_.next_from(t, boundary_) < kernels_ || graph_.tensors[t].first_kernel >= boundary_) return false;
+    return last_move_[t] == kNone || copies_[last_move_[t]].deadline <= boundary_;
   }
 
   void write() {
@@ -281,13 +320,15 @@ class Spreading {
   std::vector<double> missing_;      // bytes, by kernel
   std::vector<double> late_in_;      // bytes more than at the kernel before that would come if there were room
   TensorWrites writes_;
-  std::vector<Copy> copies_;  // by move
-  std::vector<std::size_t> ins_, outs_;
-  std::vector<std::vector<std::size_t>> due_;
+  std::vector<Copy> copies_;                                            // by move
+  std::vector<std::optional<TensorIndex>> previous_;                    // by tensor: what it was in the step before
+  std::vector<std::size_t> last_move_;                                  // by tensor
+  std::vector<std::size_t> ins_;                                        // in order of their deadlines
+  std::vector<std::vector<std::size_t>> ending_;                        // by boundary: outs that have to be done there
   std::set<std::pair<std::uint32_t, std::size_t>> by_ready_, waiting_;  // outs: by `from`; by when they have to be gone
-  std::deque<std::size_t> sent_;
-  std::size_t next_in_ = 0, next_early_ = 0, turns_ = 0;
-  std::array<double, 2> free_{};
+  std::deque<std::size_t> sent_;                                        // outs in their queue
+  std::size_t next_in_ = 0, next_early_ = 0, next_carried_ = 0, turns_ = 0;
+  std::array<double, 2> free_{};  // when each queue is
   std::uint32_t boundary_ = 0;
   double now_ = 0.0;
 };
