@@ -269,12 +269,13 @@ class Spreading {
       const std::uint32_t due = plan_.moves[m].start;
       if (due == 0 || copies_[m].from > 0 || copies_[m].before != kNone) continue;
       const auto tensor = previous_[plan_.moves[m].tensor];
-      if (!tensor || !is_settled(*tensor)) continue;
+      if (!tensor) continue;
+      if (!is_settled(*tensor)) return false;
       const Gap window{boundary_, due, 1}, before{copies_[m].start, due, 0};
       hold(before, -bytes(m));
       if (expected_.left(window) < bytes(m)) {
         hold(before, bytes(m));
-        continue;
+        return false;
       }
       hold(window, bytes(m));
       enqueue(m, kIn);
