@@ -23,7 +23,7 @@ SHARES = ("10%", "20%", "30%", "50%")
 CHEAP = ("first-touch", "lru", "belady", "sentinel", "deeptm-heat")
 DEAR = ("autotm-static", "autotm-sync", "autotm-sync+weights", "deeptm-no-drl", "deeptm-sync")
 DEAR_BESIDE = ("autotm-async", "autotm-async+weights", "deeptm-async")
-VARIANTS = ("deeptm", "deeptm+whole-tensors", "deeptm+no-seeds", "deeptm+heat-seed", "deeptm+sentinel-seed")
+VARIANTS = ("deeptm", "deeptm+whole-tensors", "deeptm+no-seeds", "deeptm+heat-seed")
 TOLERANCE = 1e-9
 
 

@@ -52,12 +52,11 @@ constexpr std::array<PolicyOption, 16> kDeepTmOptions = {{
     {"printed-reward", "the episode's reward as printed, where a high price is good"},
     {"ends-on-overflow", "a decision for fast memory that has no room ends the episode, as printed"},
 }};
-constexpr std::array<PolicyOption, 6> kJointOptions = {{
+constexpr std::array<PolicyOption, 5> kJointOptions = {{
     {kRecompute, "cheap kernels may run again instead of moving what they wrote; simulated only"},
     {"whole-tensors", "no tensor is split by pages"},
-    {"no-seeds", "the plans of first touch and Belady do not count"},
+    {"no-seeds", "the plans of first touch, Belady and (beside kernels) Sentinel do not count"},
     {"heat-seed", "the plan of deeptm-heat counts, too"},
-    {"sentinel-seed", "Sentinel's plan counts, too"},
     {"drl-seed", "the plan of deeptm-sync, or deeptm-async, counts, too"},
 }};
 // What heat alone knows of them.

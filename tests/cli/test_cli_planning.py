@@ -45,7 +45,7 @@ def write(tmp_path):
 
 
 def test_plan_verify_simulate(deeptm, tmp_path):
-    for policy in (("--policy", "first-touch"), ("--policy", "autotm-sync"), ("--policy", "deeptm+whole-tensors+sentinel-seed"), ()):
+    for policy in (("--policy", "first-touch"), ("--policy", "autotm-sync"), ("--policy", "deeptm+whole-tensors+heat-seed"), ()):
         made = deeptm("plan", ALEXNET, "--batch", 512, "--fast", "20%", *policy, "-o", "plan.json")
         assert made.returncode == 0, made.stderr
         assert "performance 0." in made.stdout and "(simulated)" in made.stdout

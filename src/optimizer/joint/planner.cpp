@@ -29,8 +29,8 @@ constexpr std::size_t kFewestRounds = 3, kMostRounds = 8;  // of a plan beside k
 constexpr std::size_t kRoundsWork = 40'000;                // rounds times accesses
 
 constexpr double kEndless = std::numeric_limits<double>::infinity();
-constexpr std::size_t kLarge = 100'000;       // accesses
-constexpr std::size_t kMostWork = 1'000'000;  // accesses times manners
+constexpr std::size_t kSmall = 2'500, kLarge = 100'000;  // accesses
+constexpr std::size_t kMostWork = 1'000'000;             // accesses times manners
 constexpr std::uint64_t kAll = std::uint64_t{1} << 62, kMuch = std::uint64_t{1} << 30;
 
 // How plans are made of shares.
@@ -50,7 +50,6 @@ class Planner {
         rounds_(beside_ ? static_cast<int>(
                               std::clamp(kRoundsWork / (problem.graph.accesses.size() + 1), kFewestRounds, kMostRounds))
                         : 1),
-        haste_(problem.graph.accesses.size() > kLarge ? 2 : 1),
         chains_(chains_of(problem)),
         rates_(rates(problem, chains_, false)),
         best_rates_(rates(problem, chains_, true)),
@@ -62,8 +61,8 @@ class Planner {
 
   Result<Plan> run() {
     seed();
-    const int steps = (beside_ ? kStepsBeside : kSteps) / haste_;
-    const int steps_of_plan = (beside_ ? kStepsOfPlanBeside : kStepsOfPlan) / haste_;
+    const int steps = steps_of(beside_ ? kStepsBeside : kSteps);
+    const int steps_of_plan = steps_of(beside_ ? kStepsOfPlanBeside : kStepsOfPlan);
     for (int step = 1; step <= steps && !enough(); ++step) {
       prices_.improve();
       if (step != kFirstPlan && step % steps_of_plan != 0) continue;
@@ -72,6 +71,7 @@ class Planner {
       if (problem_.patience.gap > 0 && gap() <= problem_.patience.gap) break;
       if (!beside_ && step > kFirstPlan && prices_.is_high()) break;
     }
+    consider_sentinel();
     if (seconds_ == kEndless) return fail("tensors were found no way to have room in the slow tiers: raise --fast");
     best_.options = fmt::format("{:.2f} % above the bound", 100 * gap());
     return std::move(best_);
@@ -82,6 +82,13 @@ class Planner {
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start_;
     return taken.count() >= problem_.patience.seconds ||
            (problem_.training != nullptr && problem_.training->stop && problem_.training->stop());
+  }
+
+  // What small steps are worth, and what large ones cost.
+  int steps_of(int usual) const {
+    const std::size_t accesses = problem_.graph.accesses.size();
+    if (accesses > kLarge) return usual / 2;
+    return beside_ && accesses < kSmall ? 2 * usual : usual;
   }
 
   // Stopped, with a plan.
@@ -95,11 +102,17 @@ class Planner {
       plans.push_back(plan_belady(problem_));
     }
     if (options_.contains("heat-seed")) plans.push_back(plan_deeptm_heat(problem_, {}));
-    if (options_.contains("sentinel-seed")) plans.push_back(plan_sentinel(problem_, {}));
     if (options_.contains("drl-seed")) plans.push_back((beside_ ? plan_deeptm_async : plan_deeptm_sync)(problem_, {}));
     for (auto& plan : plans) {
       if (plan) consider(std::move(*plan));
     }
+  }
+
+  // Where next to nothing is left to wait for, an interval ahead may be even better; it takes long for a long step.
+  void consider_sentinel() {
+    const bool pays = beside_ && problem_.graph.accesses.size() <= kLarge / 2 && !options_.contains("no-seeds");
+    if (!pays || stopped()) return;
+    if (auto plan = plan_sentinel(problem_, {})) consider(std::move(*plan));
   }
 
   std::vector<Manner> manners() const {
@@ -189,8 +202,8 @@ class Planner {
   double gap() {
     Prices prices(problem_, chains_, best_rates_);
     prices.begin_at(prices_);
-    for (int step = 0; step < (beside_ ? kBoundStepsBeside : kBoundSteps) / haste_ && !stopped(); ++step)
-      prices.improve();
+    const int steps = steps_of(beside_ ? kBoundStepsBeside : kBoundSteps);
+    for (int step = 0; step < steps && !stopped(); ++step) prices.improve();
     proven_ = std::max({proven_, prices.bound(), problem_.costs.all_fast_seconds()});
     return std::max(0.0, seconds_ / proven_ - 1);
   }
@@ -200,7 +213,6 @@ class Planner {
   const PolicyOptions& options_;
   bool beside_;  // copies run beside kernels
   int rounds_;   // of a plan in one manner
-  int haste_;    // large graphs are planned in so many times fewer steps
   Chains chains_;
   Rates rates_, best_rates_;
   Prices prices_;
