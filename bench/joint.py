@@ -88,7 +88,7 @@ def table(quick, full):
 def synthetic(folder, kind, tensors):
     """The file of a step with about so many tensors, and how many there are."""
     file = pathlib.Path(folder) / f"{kind}-{tensors}.graph.json.zst"
-    command = [PROGRAM, "synthesize", kind, "--tensors", str(tensors), "--batch", "8", "-o", file]
+    command = [PROGRAM, "synthesize", kind, "--tensors", str(tensors), "--batch", "8", "--bytes", "1MiB", "-o", file]
     made = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return file, int(re.search(r"(\d+) tensors", made)[1])
 
