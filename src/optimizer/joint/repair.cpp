@@ -26,10 +26,7 @@ Repair::Repair(const Problem& problem, const Chains& chains)
       room_(problem.graph.kernels.size(), 0.0) {
   for (std::uint32_t g = 0; g < chains.gaps.size(); ++g) opening_[chains.gaps[g].begin].push_back(g);
   for (std::uint32_t p = 0; p < chains.points.size(); ++p) {
-    const Point& point = chains.points[p];
-    points_at_[point.kernel].push_back(p);
-    loss_.push_back(problem.costs.accesses[point.access].extra_seconds[chain_of_point(p).home] /
-                    chain_of_point(p).bytes);
+    points_at_[chains.points[p].kernel].push_back(p);
   }
 }
 
@@ -121,38 +118,56 @@ void Repair::thin() {
   }
   for (KernelIndex k = 0; k < problem_.graph.kernels.size(); ++k) {
     for (const std::uint32_t g : opening_[k]) open_.emplace(regrets_.gap[g], g);
-    double over = -room_.left(k);
-    if (over > 0) over = thin_gaps(k, over);
-    if (over > 0) thin_points(k, over);
+    const double over = -room_.left(k);
+    if (over > 0) thin_kernel(k, over);
   }
 }
 
-// Returns what is still too much.
-double Repair::thin_gaps(KernelIndex k, double over) {
-  while (over > 0 && !open_.empty()) {
-    const std::uint32_t g = open_.top().second;
-    const Gap& gap = chains_.gaps[g];
-    const bool behind = gap.end <= k && (gap.steps == 0 || k < gap.begin);
-    const double before = bytes_.gap[g];
-    if (!behind && before > 0) {
-      shrink_gap(g, whole(chain_of_gap(g), std::max(0.0, before - over)));
+// The least regretted first, gaps through it and what it uses itself.
+void Repair::thin_kernel(KernelIndex k, double over) {
+  std::vector<std::uint32_t>& points = points_at_[k];
+  sort_by(points, [&](auto p) { return regret(p); });
+  for (auto p = points.begin(); over > 0;) {
+    const std::optional<std::uint32_t> gap = least_regretted(k);
+    const bool is_point = p != points.end() && (!gap || regret(*p) < regrets_.gap[*gap]);
+    if (!gap && !is_point) break;
+    const std::uint32_t g = gap.value_or(0);
+    const double before = is_point ? bytes_.point[*p] : bytes_.gap[g];
+    const double left = std::max(0.0, before - over);
+    if (is_point) {
+      shrink_point(*p, whole(chain_of_point(*p), left));
+      over -= before - bytes_.point[*p];
+      ++p;
+    } else {
+      shrink_gap(g, whole(chain_of_gap(g), left));
       if (bytes_.gap[g] == before) break;  // so little of a byte that it rounds to nothing
       over -= before - bytes_.gap[g];
     }
-    if (behind || bytes_.gap[g] == 0.0) open_.pop();
   }
-  return over;
 }
 
-void Repair::thin_points(KernelIndex k, double over) {
-  std::vector<std::uint32_t>& here = points_at_[k];
-  sort_by(here, [&](auto p) { return loss_[p]; });
-  for (const std::uint32_t p : here) {
-    if (over <= 0) break;
-    const double before = bytes_.point[p];
-    shrink_point(p, whole(chain_of_point(p), std::max(0.0, before - over)));
-    over -= before - bytes_.point[p];
+// Of a byte that is slow at a point: with what is kept around it, or without its copies.
+double Repair::regret(std::uint32_t p) const {
+  const Chain& chain = chain_of_point(p);
+  double regret = regrets_.slow[p];
+  bool kept = false;
+  for (const std::uint32_t gap : {chain.gap_before(p - chain.first_point), chain.gap_behind(p - chain.first_point)}) {
+    if (bytes_.gap[gap] == 0.0) continue;
+    regret += regrets_.gap[gap];
+    kept = true;
   }
+  return kept ? regret : regret - regrets_.copies[p];
+}
+
+// Of the gaps that are kept through the kernel.
+std::optional<std::uint32_t> Repair::least_regretted(KernelIndex k) {
+  for (; !open_.empty(); open_.pop()) {
+    const std::uint32_t g = open_.top().second;
+    const Gap& gap = chains_.gaps[g];
+    const bool behind = gap.end <= k && (gap.steps == 0 || k < gap.begin);
+    if (!behind && bytes_.gap[g] > 0) return g;
+  }
+  return std::nullopt;
 }
 
 void Repair::keep_more() {

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <limits>
+#include <optional>
 #include <queue>
 #include <utility>
 #include <vector>
@@ -38,8 +39,9 @@ class Repair {
   double whole(const Chain& chain, double bytes) const;
   double near(const Chain& chain, float share) const;
   void thin();
-  double thin_gaps(KernelIndex k, double over);
-  void thin_points(KernelIndex k, double over);
+  void thin_kernel(KernelIndex k, double over);
+  double regret(std::uint32_t point) const;
+  std::optional<std::uint32_t> least_regretted(KernelIndex k);
   void keep_more();
   void use_more(double dearness);
   void shrink_gap(std::uint32_t gap, double bytes);
@@ -52,7 +54,6 @@ class Repair {
   const Problem& problem_;
   const Chains& chains_;
   std::vector<std::vector<std::uint32_t>> opening_, points_at_;  // by boundary: gaps; by kernel: points
-  std::vector<double> loss_;  // by point: seconds of memory that a byte in slow memory costs
   Prices::Regrets regrets_;
   // Gaps that have opened, the least regretted first; those behind the kernel that is thinned go as they come up.
   using Regretted = std::pair<double, std::uint32_t>;
