@@ -10,6 +10,7 @@
 #include "optimizer/joint/batch.h"
 #include "optimizer/joint/bundle.h"
 #include "optimizer/joint/homes.h"
+#include "optimizer/joint/moves.h"
 #include "optimizer/joint/prices.h"
 #include "optimizer/joint/room.h"
 #include "optimizer/joint/spread.h"
@@ -325,6 +326,36 @@ TEST(Spread, WhatAStepBeginsWithComesAtTheEndOfTheOneBefore) {
   spread_moves(plan, problem, 1000);
   EXPECT_THAT(plan.moves, ElementsAre(Move{0, 0, 1, true, 2, 2, 0, 100}, Move{0, 1, 0, false, 3, 5, 0, 100}));
   EXPECT_EQ(deeptm::testing::seconds(problem, plan), 4.0);
+}
+
+// Whatever shares are made of prices that had little time.
+TEST(Spread, MovesAreRight) {
+  std::size_t carried = 0, parts = 0;
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    deeptm::testing::RandomGraph random(seed);
+    TinySetting s{random.make(24, 20)};
+    s.machine.tiers[0].capacity_bytes = s.machine.tiers[1].capacity_bytes = std::uint64_t{1} << 40;
+    s.costs = step_costs(s.graph, s.machine);
+    const Problem problem = s.problem(live_peak_bytes(s.graph) * (1 + seed % 5) / 10, CopyMode::kAsync);
+    const Chains chains(s.graph, problem.fast_bytes);
+    const Rates usual = rates(problem, chains, false);
+    Prices prices(problem, chains, usual);
+    Repair repair(problem, chains);
+    for (int step = 0; step < 4; ++step) {
+      for (int i = 0; i < 10; ++i) prices.improve();
+      const Placement placement = repair.run(prices, prices.shares(), {{}, step == 1 ? 0.5 : Repair::kNoMore, true});
+      Plan plan = plan_of(plan_for(problem, "test"), s.graph, chains, placement);
+      spread_moves(plan, problem, std::max<std::uint64_t>(1, problem.fast_bytes >> seed % 8));
+      const auto fault = verify(s.graph, s.machine, plan);
+      ASSERT_FALSE(fault) << "seed " << seed << ": " << fault->text;
+      for (const Move& move : plan.moves) {
+        carried += move.deadline > s.graph.kernels.size();
+        parts += move.begin > 0;
+      }
+    }
+  }
+  EXPECT_GT(carried, 10u);
+  EXPECT_GT(parts, 1000u);
 }
 
 TEST(JointPlanner, StoppedAtOnceThereIsAPlan) {

@@ -221,6 +221,9 @@ class Verifier {
       const Move& move = plan_.moves[m];
       for (Piece* piece : cut(tensor, move.begin, move.end)) end_piece(*piece, move);
       merge(tensor);
+    }
+    // What is due at the same boundary arrives together.
+    for (const auto& [m, tensor] : due_[boundary_]) {
       if (!at_cut(tensor)) {
         return wrong(FaultKind::kNotAtCut, fmt::format("{}: moves[{}]: the fast bytes are not its first", at(), m));
       }

@@ -12,8 +12,9 @@ namespace {
 
 constexpr int kStage = 40;  // steps with slots of one length
 constexpr std::uint32_t kFiner = 8, kMostSlots = 256;
-constexpr double kRoomScale = 2.0;  // of a kernel's time
-constexpr double kEnough = 3e-5;    // of the bound
+constexpr double kRoomScale = 40.0, kRoomScaleBeside = 2.0;  // of a kernel's time (between kernels: see scale())
+constexpr double kNoTime = 1e-9;                             // seconds
+constexpr double kEnough = 3e-5;                             // of the bound
 
 // The nearest numbers of which none is below 0 and the sum not above `most`.
 void project_on_simplex(std::span<double* const> numbers, double most) {
@@ -77,8 +78,11 @@ Prices::Values Prices::excess() const {
 Bundle::Vector Prices::scale() const {
   Values scale = at_;
   const double mean = time_.back() / static_cast<double>(std::max<std::size_t>(1, kernels_.size()));
+  // Between kernels room is worth more where the step is short beside the copies of all of it.
+  const double copies = limit_ * (rates_.byte[kOut] + rates_.byte[kIn]) / std::max(time_.back(), kNoTime);
+  const double room = beside() ? kRoomScaleBeside : kRoomScale * copies;
   for (std::size_t k = 0; k < kernels_.size(); ++k) {
-    scale.room[k] = kRoomScale * std::max(mean, seconds_[k]);
+    scale.room[k] = room * std::max(mean, seconds_[k]);
     scale.wait[k] = kernels_[k].contested ? kernels_[k].compute : 0.0;
   }
   for (std::uint32_t s = 0; s < scale.stall.size(); ++s) {
