@@ -29,8 +29,8 @@ constexpr std::size_t kFewestRounds = 3, kMostRounds = 8;  // of a plan beside k
 constexpr std::size_t kRoundsWork = 40'000;                // rounds times accesses
 
 constexpr double kEndless = std::numeric_limits<double>::infinity();
-constexpr std::size_t kSmall = 2'500, kLarge = 100'000;  // accesses
-constexpr std::size_t kMostWork = 1'000'000;             // accesses times manners
+constexpr std::size_t kSmall = 2'500, kMedium = 15'000, kLarge = 100'000;  // accesses
+constexpr std::size_t kMostWork = 1'000'000;                               // accesses times manners
 constexpr std::uint64_t kAll = std::uint64_t{1} << 62, kMuch = std::uint64_t{1} << 30;
 
 // How plans are made of shares.
@@ -110,7 +110,7 @@ class Planner {
 
   // Where next to nothing is left to wait for, an interval ahead may be even better; it takes long for a long step.
   void consider_sentinel() {
-    const bool pays = beside_ && problem_.graph.accesses.size() <= kLarge / 2 && !options_.contains("no-seeds");
+    const bool pays = beside_ && problem_.graph.accesses.size() <= kMedium && !options_.contains("no-seeds");
     if (!pays || stopped()) return;
     if (auto plan = plan_sentinel(problem_, {})) consider(std::move(*plan));
   }
