@@ -41,6 +41,7 @@ void Channels::set(const std::array<ByDirection, 2>& price, const std::vector<do
   room_ = room;
   rate_ = rate;
   const std::uint32_t count = slots();
+  if (count == 0) return;
   for (const Place place : {kBeside, kStall}) {
     for (Table& table : tables_[place]) table.costs.resize(std::size_t{2} * count);
     for (std::uint32_t s = 0; s < 2 * count; ++s) {
@@ -88,7 +89,7 @@ Channels::Slots Channels::around(const Gap& gap) const {
 }
 
 std::uint32_t Channels::cheapest_slot(const Table& table, const Slots& slots) const {
-  const auto power = static_cast<std::size_t>(std::bit_width(slots.to - slots.from) - 1);
+  const auto power = static_cast<std::size_t>(std::bit_width(std::max(1U, slots.to - slots.from)) - 1);
   const auto& row = table.lowest[power];
   const std::uint32_t a = row[slots.from], b = row[slots.to - (1U << power)];
   return table.costs[a] <= table.costs[b] ? a : b;

@@ -13,7 +13,7 @@ class Housing {
  public:
   Housing(Chains& chains, const Problem& problem) : chains_(chains), problem_(problem) {
     const Machine& machine = problem.machine;
-    for (TierIndex tier = 1; tier < machine.tiers.size(); ++tier) {
+    for (TierIndex tier = 1; tier < static_cast<TierIndex>(machine.tiers.size()); ++tier) {
       if (machine.path(0, tier) == nullptr || machine.path(tier, 0) == nullptr) continue;
       tiers_.push_back(tier);
       room_.emplace_back(problem.graph.kernels.size(), static_cast<double>(machine.tiers[tier].capacity_bytes));
