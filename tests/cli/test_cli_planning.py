@@ -207,7 +207,7 @@ def test_kernel_larger_than_the_limit_is_planned(deeptm, write):
 
 
 def test_recompute_is_an_option_of_deeptm(deeptm, tmp_path):
-    arguments = ("plan", ALEXNET, "--batch", 512, "--machine", "gpu-host", "--mode", "async", "--fast", "10%", "--json")
+    arguments = ("plan", ALEXNET, "--batch", 512, "--machine", "nvme", "--json")
     without = json.loads(deeptm(*arguments, "--policy", "deeptm", "-o", "without.json").stdout)
     made = json.loads(deeptm(*arguments, "--policy", "deeptm", "--recompute", "cheap", "-o", "with.json").stdout)
     assert without["recomputes"] == 0 and made["recomputes"] > 0
@@ -217,7 +217,7 @@ def test_recompute_is_an_option_of_deeptm(deeptm, tmp_path):
     assert plan["policy"] == "deeptm+recompute" and len(plan["recomputes"]) == made["recomputes"]
     deeptm(*arguments, "--policy", "deeptm+recompute", "-o", "named.json")
     assert (tmp_path / "named.json").read_bytes() == (tmp_path / "with.json").read_bytes()
-    of_plan = (ALEXNET, "with.json", "--batch", 512, "--machine", "gpu-host")
+    of_plan = (ALEXNET, "with.json", "--batch", 512, "--machine", "nvme")
     assert f"{made['recomputes']} recomputes" in deeptm("verify", *of_plan).stdout
     assert "(simulated)" in deeptm("simulate", *of_plan).stdout
     timeline = json.loads(deeptm("simulate", *of_plan, "--json").stdout)

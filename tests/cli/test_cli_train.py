@@ -101,7 +101,14 @@ def training(program, tmp_path):
     environment = os.environ | {"DEEPTM_SLOW_DIR": str(slow)}
     command = [program, "run", "--fast", "16MiB", "--", "python", "-c", ENDLESS]
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # What a shell runs in the background ignores SIGINT, and so would all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     line = process.stdout.readline()
     if not line:
