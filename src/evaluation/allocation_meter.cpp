@@ -30,6 +30,14 @@ void release(void* memory) noexcept {
 
 // The other forms of the standard library call these.
 void* operator new(std::size_t bytes) { return counted(std::malloc(std::max<std::size_t>(1, bytes))); }
+// A sanitizer's own would not go with our delete.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(bytes);
+  } catch (...) {
+    return nullptr;
+  }
+}
 void operator delete(void* memory) noexcept { release(memory); }
 void operator delete(void* memory, std::size_t) noexcept { release(memory); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
