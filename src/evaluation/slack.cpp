@@ -57,6 +57,7 @@ Result<PlanWithSlack> plan_with_slack(const Policy& policy, const Problem& probl
   Problem disturbed_problem = there.problem(problem.fast_bytes, problem.mode);
   disturbed_problem.progress = problem.progress;
   disturbed_problem.training = problem.training;
+  disturbed_problem.patience = problem.patience;
   auto robust = policy.plan(disturbed_problem);
   if (!robust) return tl::unexpected(robust.error());
 

@@ -151,9 +151,10 @@ class Planner {
 
   void plan_at_prices(bool chooses) {
     const Shares shares = prices_.shares();
+    const Prices::Costs costs = prices_.costs();
     for (Manner& manner : manners_) {
       if (enough()) return;
-      plan_in(manner, shares);
+      plan_in(manner, costs, shares);
     }
     if (!chooses) return;
     // The better half goes on.
@@ -161,11 +162,11 @@ class Planner {
     manners_.resize((manners_.size() + 1) / 2);
   }
 
-  void plan_in(Manner& manner, const Shares& shares) {
+  void plan_in(Manner& manner, const Prices::Costs& costs, const Shares& shares) {
     std::vector<double>& free = manner.repair.free;
     free.resize(problem_.graph.kernels.size());
     for (int round = 0; round < rounds_; ++round) {
-      Plan plan = plan_of(blank_, problem_.graph, chains_, repair_.run(prices_, shares, manner.repair));
+      Plan plan = plan_of(blank_, problem_.graph, chains_, repair_.run(costs, shares, manner.repair));
       std::vector<double> missing;
       if (beside_) missing = spread_moves(plan, problem_, manner.part_bytes);
       plan.mode = problem_.mode;

@@ -85,21 +85,21 @@ void Prices::open_channels(std::uint32_t slots) {
     for (std::vector<double>& direction : place) direction.resize(channels_->slots());
 }
 
-void Prices::set_prices() {
+void Prices::set_prices(const Values& prices) {
   for (std::size_t k = 0; k < kernels_.size(); ++k) {
-    lambda_[k + 1] = lambda_[k] + at_.room[k] / limit_;
-    theta_[k] = kernels_[k].contested ? at_.wait[k] / kernels_[k].compute : kernels_[k].memory_share;
+    lambda_[k + 1] = lambda_[k] + prices.room[k] / limit_;
+    theta_[k] = kernels_[k].contested ? prices.wait[k] / kernels_[k].compute : kernels_[k].memory_share;
   }
   if (!beside()) return;
   std::vector<double> left(channels_->slots());
   for (std::uint32_t s = 0; s < left.size(); ++s) {
     const double seconds = channels_->seconds(s);
-    left[s] = std::max(0.0, 1.0 - (at_.copy[kOut][s] + at_.copy[kIn][s]) / seconds);
+    left[s] = std::max(0.0, 1.0 - (prices.copy[kOut][s] + prices.copy[kIn][s]) / seconds);
     for (const Direction direction : {kOut, kIn}) {
-      second_[Channels::kBeside][direction][s] = (at_.copy[direction][s] + lost_ * at_.lost[direction][s]) / seconds;
+      second_[Channels::kBeside][direction][s] = (prices.copy[direction][s] + lost_ * prices.lost[direction][s]) / seconds;
     }
-    second_[Channels::kStall][kOut][s] = at_.stall[s];
-    second_[Channels::kStall][kIn][s] = 1 - at_.stall[s];
+    second_[Channels::kStall][kOut][s] = prices.stall[s];
+    second_[Channels::kStall][kIn][s] = 1 - prices.stall[s];
   }
   for (std::uint32_t k = 0; k < left_.size(); ++k) left_[k] = left[channels_->slot_of(k)];
   channels_->set(second_, lambda_, rates_.byte);
@@ -215,7 +215,7 @@ void Prices::count_copy(Direction direction, const Chain& chain, std::size_t ind
 
 // What the prices as they are are worth.
 double Prices::solve() {
-  set_prices();
+  set_prices(at_);
   double value = 0.0;
   for (std::size_t k = 0; k < kernels_.size(); ++k) {
     const double compute = problem_.costs.overlaps_memory ? 1 - theta_[k] : 1.0;
@@ -248,18 +248,18 @@ void Prices::clear_use() {
     for (std::vector<double>& direction : place) direction.assign(beside() ? channels_->slots() : 0, 0.0);
 }
 
-Prices::Regrets Prices::regrets(const std::vector<bool>& dirty) {
-  std::swap(at_, best_);
-  set_prices();
-  const std::vector<double> by_point(chains_.points.size());
-  Regrets regrets{std::vector<double>(chains_.gaps.size()), by_point, by_point};
+Prices::Costs Prices::costs() {
+  set_prices(best_);
+  const std::vector<double> by_gap(chains_.gaps.size()), by_point(chains_.points.size());
+  Costs costs{by_gap, by_gap, by_gap, by_point, by_point};
   for (std::size_t c = 0; c < chains_.chains.size(); ++c) {
     const Chain& chain = chains_.chains[c];
     ask(chain, c);
     for (std::uint32_t i = 0; i <= chain.points; ++i) {
       const std::uint32_t g = chain.first_gap + i;
-      const double in = chain.is_tail(g) ? 0.0 : gaps_[i].copy[kIn], out = dirty[g] ? gaps_[i].copy[kOut] : 0.0;
-      regrets.gap[g] = (in + out - gaps_[i].kept) / chain.bytes;
+      costs.in[g] = chain.is_tail(g) ? 0.0 : gaps_[i].copy[kIn];
+      costs.out[g] = gaps_[i].copy[kOut];
+      costs.kept[g] = gaps_[i].kept;
     }
     for (std::uint32_t i = 0; i < chain.points; ++i) {
       const std::uint32_t p = chain.first_point + i, before = chain.gap_before(i), behind = chain.gap_behind(i);
@@ -267,13 +267,11 @@ Prices::Regrets Prices::regrets(const std::vector<bool>& dirty) {
       const double in = born ? 0.0 : gaps_[before - chain.first_gap].copy[kIn];
       const bool leaves = chains_.points[p].written && !chain.is_tail(behind);
       const double out = leaves ? gaps_[behind - chain.first_gap].copy[kOut] : 0.0;
-      regrets.slow[p] = points_[i].slow / chain.bytes;
-      regrets.copies[p] = (in + out) / chain.bytes;
+      costs.slow[p] = points_[i].slow;
+      costs.copies[p] = in + out;
     }
   }
-  std::swap(at_, best_);
-  set_prices();
-  return regrets;
+  return costs;
 }
 
 }  // namespace deeptm::joint

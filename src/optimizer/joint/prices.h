@@ -47,12 +47,13 @@ class Prices {
   // Whether little more is to be expected.
   bool is_high() const;
   Shares shares() const;
-  // At the best prices, in seconds a byte. By gap: what it costs that is not kept (`dirty`: it has to be copied out,
-  // too), less what keeping it does. By point: what slow memory costs there; copies in before it and out behind it.
-  struct Regrets {
-    std::vector<double> gap, slow, copies;
+  // At the best prices, seconds of a chain's bytes. By gap: copied in and out in it, and kept through it. By point: slow
+  // memory there; copies in before it and out behind it.
+  struct Costs {
+    std::vector<double> in, out, kept;
+    std::vector<double> slow, copies;
   };
-  Regrets regrets(const std::vector<bool>& dirty);
+  Costs costs();
 
  private:
   struct Kernel {
@@ -85,7 +86,7 @@ class Prices {
   // prices.cpp: what prices are worth.
   bool beside() const { return channels_.has_value(); }
   void open_channels(std::uint32_t slots);
-  void set_prices();
+  void set_prices(const Values& prices);
   double solve();
   void clear_use();
   void ask(const Chain& chain, std::size_t index);

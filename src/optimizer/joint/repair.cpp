@@ -204,9 +204,23 @@ void Repair::use_more(double dearness) {
   }
 }
 
-Placement Repair::run(Prices& prices, const Shares& shares, const Options& options) {
+// What is dirty has to be copied out, too.
+void Repair::find_regrets(const Prices::Costs& costs) {
+  regrets_ = {costs.kept, costs.slow, costs.copies};
+  const std::vector<bool> dirty = dirty_gaps();
+  for (std::uint32_t g = 0; g < dirty.size(); ++g) {
+    const double out = dirty[g] ? costs.out[g] : 0.0;
+    regrets_.gap[g] = (costs.in[g] + out - costs.kept[g]) / chain_of_gap(g).bytes;
+  }
+  for (std::uint32_t p = 0; p < regrets_.slow.size(); ++p) {
+    regrets_.slow[p] /= chain_of_point(p).bytes;
+    regrets_.copies[p] /= chain_of_point(p).bytes;
+  }
+}
+
+Placement Repair::run(const Prices::Costs& costs, const Shares& shares, const Options& options) {
   start(shares, options);
-  regrets_ = prices.regrets(dirty_gaps());
+  find_regrets(costs);
   thin();
   if (options.dearness != kNoMore) use_more(options.dearness);
   keep_more();

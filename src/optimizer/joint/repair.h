@@ -32,10 +32,11 @@ class Repair {
     double dearness = kNoMore;
     bool splits = true;  // tensors, by pages
   };
-  Placement run(Prices& prices, const Shares& shares, const Options& options);
+  Placement run(const Prices::Costs& costs, const Shares& shares, const Options& options);
 
  private:
   void start(const Shares& shares, const Options& options);
+  void find_regrets(const Prices::Costs& costs);
   double whole(const Chain& chain, double bytes) const;
   double near(const Chain& chain, float share) const;
   void thin();
@@ -54,7 +55,12 @@ class Repair {
   const Problem& problem_;
   const Chains& chains_;
   std::vector<std::vector<std::uint32_t>> opening_, points_at_;  // by boundary: gaps; by kernel: points
-  Prices::Regrets regrets_;
+  // Seconds a byte. By gap: what it costs that is not kept, less what keeping it does. By point: what slow memory costs
+  // there; copies around it.
+  struct Regrets {
+    std::vector<double> gap, slow, copies;
+  };
+  Regrets regrets_;
   // Gaps that have opened, the least regretted first; those behind the kernel that is thinned go as they come up.
   using Regretted = std::pair<double, std::uint32_t>;
   std::priority_queue<Regretted, std::vector<Regretted>, std::greater<>> open_;
