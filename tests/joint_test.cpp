@@ -343,7 +343,8 @@ TEST(Spread, MovesAreRight) {
     Repair repair(problem, chains);
     for (int step = 0; step < 4; ++step) {
       for (int i = 0; i < 10; ++i) prices.improve();
-      const Placement placement = repair.run(prices.costs(), prices.shares(), {{}, step == 1 ? 0.5 : Repair::kNoMore, true});
+      const Placement placement =
+          repair.run(prices.costs(), prices.shares(), {{}, step == 1 ? 0.5 : Repair::kNoMore, true});
       Plan plan = plan_of(plan_for(problem, "test"), s.graph, chains, placement);
       spread_moves(plan, problem, std::max<std::uint64_t>(1, problem.fast_bytes >> seed % 8));
       const auto fault = verify(s.graph, s.machine, plan);

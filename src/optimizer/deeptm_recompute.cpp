@@ -20,7 +20,6 @@ namespace {
 
 using namespace joint;
 
-constexpr int kSteps = 120, kStepsBeside = 320, kBoundSteps = 80, kBoundStepsBeside = 150;  // of prices
 // Plans are made with what is made again in at least so much of the mean.
 constexpr std::array<float, 4> kShares = {0.9F, 0.5F, 0.1F, 0.02F};
 
@@ -55,7 +54,6 @@ class Search {
   }
 
  private:
-  bool stopped() const { return problem_.training != nullptr && problem_.training->stop && problem_.training->stop(); }
   double simulated(const Plan& plan) const {
     return simulate(problem_.graph, problem_.machine, problem_.costs, plan).step_seconds;
   }
@@ -67,17 +65,14 @@ class Search {
 
   void improve(Prices& prices) const {
     if (problem_.progress) problem_.progress("prices of recomputing");
-    const int steps = problem_.copies_beside_kernels() ? kStepsBeside : kSteps;
-    for (int step = 0; step < steps && !stopped(); ++step) prices.improve();
+    const int steps = usual_steps(problem_).plan;
+    for (int step = 0; step < steps && !problem_.is_stopped(); ++step) prices.improve();
   }
 
   double find_bound(const Prices& from) const {
     const Rates best = all_rates(ways_, true);
-    Prices prices(problem_, chains_, best);
-    prices.begin_at(from);
-    const int steps = problem_.copies_beside_kernels() ? kBoundStepsBeside : kBoundSteps;
-    for (int step = 0; step < steps && !stopped(); ++step) prices.improve();
-    return std::max(prices.bound(), problem_.costs.all_fast_seconds());
+    return proven_seconds(problem_, chains_, best, from, usual_steps(problem_).bound,
+                          [this] { return problem_.is_stopped(); });
   }
 
   // What is made again at least so often. Of two that do not go together the one that is more often.
@@ -130,7 +125,8 @@ class Search {
 
   // Whether the plan in which that is made again is the best so far.
   bool consider(std::vector<Recomputable> chosen) {
-    if (chosen.empty() || stopped() || std::find(tried_.begin(), tried_.end(), chosen) != tried_.end()) return false;
+    if (chosen.empty() || problem_.is_stopped() || std::find(tried_.begin(), tried_.end(), chosen) != tried_.end())
+      return false;
     tried_.push_back(chosen);
     const RecomputedStep step(problem_.graph, std::move(chosen));
     const StepCosts costs = step_costs(step.graph(), problem_.machine);

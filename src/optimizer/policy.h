@@ -61,6 +61,8 @@ struct Problem {
   const Training* training = nullptr;  // none: the defaults
   Patience patience{};
 
+  // Someone wants no more.
+  bool is_stopped() const { return training != nullptr && training->stop && training->stop(); }
   // Asked for, and the machine can.
   bool copies_beside_kernels() const { return mode == CopyMode::kAsync && machine.copies_overlap_kernels; }
 };

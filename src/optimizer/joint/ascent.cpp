@@ -201,4 +201,14 @@ Shares Prices::shares() const {
   return mean;
 }
 
+Steps usual_steps(const Problem& problem) { return problem.copies_beside_kernels() ? Steps{320, 150} : Steps{120, 80}; }
+
+double proven_seconds(const Problem& problem, const Chains& chains, const Rates& best, const Prices& from, int steps,
+                      const std::function<bool()>& stopped) {
+  Prices prices(problem, chains, best);
+  prices.begin_at(from);
+  for (int step = 0; step < steps && !stopped(); ++step) prices.improve();
+  return std::max(prices.bound(), problem.costs.all_fast_seconds());
+}
+
 }  // namespace deeptm::joint

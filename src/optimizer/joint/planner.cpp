@@ -20,9 +20,7 @@ namespace {
 
 using namespace joint;
 
-// Of prices: steps in all, and of those of the bound; plans are made every so many.
-constexpr int kSteps = 120, kStepsBeside = 320;
-constexpr int kBoundSteps = 80, kBoundStepsBeside = 150;
+// Of prices; plans are made every so many steps.
 constexpr int kFirstPlan = 5, kStepsOfPlan = 40, kStepsOfPlanBeside = 80;
 constexpr double kPartRate = 0.75;                         // of the rate of much
 constexpr std::size_t kFewestRounds = 3, kMostRounds = 8;  // of a plan beside kernels: with room for what moves
@@ -61,7 +59,7 @@ class Planner {
 
   Result<Plan> run() {
     seed();
-    const int steps = steps_of(beside_ ? kStepsBeside : kSteps);
+    const int steps = steps_of(usual_steps(problem_).plan);
     const int steps_of_plan = steps_of(beside_ ? kStepsOfPlanBeside : kStepsOfPlan);
     for (int step = 1; step <= steps && !enough(); ++step) {
       prices_.improve();
@@ -80,8 +78,7 @@ class Planner {
  private:
   bool stopped() const {
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start_;
-    return taken.count() >= problem_.patience.seconds ||
-           (problem_.training != nullptr && problem_.training->stop && problem_.training->stop());
+    return taken.count() >= problem_.patience.seconds || problem_.is_stopped();
   }
 
   // What small steps are worth, and what large ones cost.
@@ -201,11 +198,9 @@ class Planner {
 
   // How far the best plan is above what is proven, as a share.
   double gap() {
-    Prices prices(problem_, chains_, best_rates_);
-    prices.begin_at(prices_);
-    const int steps = steps_of(beside_ ? kBoundStepsBeside : kBoundSteps);
-    for (int step = 0; step < steps && !stopped(); ++step) prices.improve();
-    proven_ = std::max({proven_, prices.bound(), problem_.costs.all_fast_seconds()});
+    const int steps = steps_of(usual_steps(problem_).bound);
+    const auto stop = [this] { return stopped(); };
+    proven_ = std::max(proven_, proven_seconds(problem_, chains_, best_rates_, prices_, steps, stop));
     return std::max(0.0, seconds_ / proven_ - 1);
   }
 

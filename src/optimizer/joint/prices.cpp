@@ -96,7 +96,8 @@ void Prices::set_prices(const Values& prices) {
     const double seconds = channels_->seconds(s);
     left[s] = std::max(0.0, 1.0 - (prices.copy[kOut][s] + prices.copy[kIn][s]) / seconds);
     for (const Direction direction : {kOut, kIn}) {
-      second_[Channels::kBeside][direction][s] = (prices.copy[direction][s] + lost_ * prices.lost[direction][s]) / seconds;
+      second_[Channels::kBeside][direction][s] =
+          (prices.copy[direction][s] + lost_ * prices.lost[direction][s]) / seconds;
     }
     second_[Channels::kStall][kOut][s] = prices.stall[s];
     second_[Channels::kStall][kIn][s] = 1 - prices.stall[s];

@@ -6,6 +6,7 @@
 // the best way for all.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <optional>
 
@@ -27,6 +28,12 @@ struct Rates {
 // As plans move whole chains to and from their homes; `best`: as nothing can be faster.
 Rates rates(const Problem& problem, const Chains& chains, bool best);
 
+// Steps of prices that usually are enough, for plans and from there for the bound.
+struct Steps {
+  int plan = 0, bound = 0;
+};
+Steps usual_steps(const Problem& problem);
+
 // By point: the share that is fast; by gap: the share that is kept fast through all of it, and that is made again in
 // it. A gap 0: born fast.
 struct Shares {
@@ -47,8 +54,8 @@ class Prices {
   // Whether little more is to be expected.
   bool is_high() const;
   Shares shares() const;
-  // At the best prices, seconds of a chain's bytes. By gap: copied in and out in it, and kept through it. By point: slow
-  // memory there; copies in before it and out behind it.
+  // At the best prices, seconds of a chain's bytes. By gap: copied in and out in it, and kept through it. By point:
+  // slow memory there; copies in before it and out behind it.
   struct Costs {
     std::vector<double> in, out, kept;
     std::vector<double> slow, copies;
@@ -130,5 +137,9 @@ class Prices {
   std::vector<Shares> ways_of_cuts_;
   int turns_ = 0;
 };
+
+// Seconds that no plan can beat: the bound at best rates, after so many steps from the prices that others have.
+double proven_seconds(const Problem& problem, const Chains& chains, const Rates& best, const Prices& from, int steps,
+                      const std::function<bool()>& stopped);
 
 }  // namespace deeptm::joint
