@@ -308,6 +308,11 @@ void Runtime::publish() {
   t.emulated_copied_bytes = emulated.copied_bytes;
 }
 
+void Runtime::adopt(std::shared_ptr<const LivePlan> plan) {
+  const std::lock_guard lock(plans_mutex_);
+  plans_.push_back(std::move(plan));
+}
+
 void Runtime::flush(bool finished) {
   tracker_->flush();
   if (recorder_ != nullptr) {

@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "allocator/tensor_allocator.h"
 #include "base/result.h"
@@ -20,6 +22,7 @@
 #include "profiler/step_tracker.h"
 #include "runtime/config.h"
 #include "runtime/kernel_registry.h"
+#include "runtime/live_plan.h"
 #include "runtime/telemetry.h"
 
 namespace deeptm {
@@ -44,6 +47,9 @@ class Runtime {
                     std::span<const deeptm_access> inputs);
   void kernel_end(deeptm_scope& scope, std::span<const deeptm_access> outputs);
   void kernel_detach(deeptm_scope& scope);
+
+  // Steps of its signature, or of its graph, may follow it from now on. From any thread.
+  void adopt(std::shared_ptr<const LivePlan> plan);
 
   // Closes the steps, writes the recording, publishes the statistics.
   void flush(bool finished);
@@ -72,6 +78,8 @@ class Runtime {
   std::unique_ptr<StepTracker> tracker_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Emulator> emulator_;  // none: nothing is emulated
+  std::mutex plans_mutex_;
+  std::vector<std::shared_ptr<const LivePlan>> plans_;
   std::atomic<std::uint64_t> peak_followed_{0}, kernel_count_{0};
 };
 
