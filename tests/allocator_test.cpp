@@ -149,6 +149,86 @@ TEST(TensorAllocator, MicroTensorsBeyondFastMemoryArePaged) {
   memory.expect_within_limit();
 }
 
+TEST(RangeHeap, UsedRunsByAddress) {
+  RangeHeap heap(10, 90);
+  const auto used = [&] {
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> runs;
+    heap.for_each_used([&](std::uint64_t first, std::uint64_t pages) { runs.emplace_back(first, pages); });
+    return runs;
+  };
+  using Runs = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
+  EXPECT_EQ(used(), Runs{});
+  heap.take(10, 5), heap.take(40, 10), heap.take(50, 2), heap.take(95, 5);
+  EXPECT_EQ(used(), (Runs{{10, 5}, {40, 12}, {95, 5}}));
+  heap.allocate(25), heap.allocate(43);
+  EXPECT_EQ(used(), (Runs{{10, 90}}));
+}
+
+using Live = std::map<void*, std::uint64_t>;
+Live live_tensors(TensorAllocator& allocator) {
+  Live live;
+  allocator.for_each_live([&](void* tensor, std::uint64_t bytes) { live[tensor] = bytes; });
+  return live;
+}
+
+TEST(TensorAllocator, NamesWhatIsAlive) {
+  Memory memory(small_chunks(64));
+  Live expected;
+  std::vector<void*> tensors;
+  for (const std::uint64_t bytes : {0, 1, 64, 65, 4096, 4097, 100'000, 262'144, 262'145, 1'000'000}) {
+    for (int i = 0; i < 3; ++i) {
+      tensors.push_back(*memory.allocator->allocate(bytes, 64));
+      expected[tensors.back()] = bytes;
+    }
+  }
+  EXPECT_EQ(live_tensors(*memory.allocator), expected);
+  for (std::size_t i = 0; i < tensors.size(); i += 2) {
+    memory.allocator->release(tensors[i]);
+    expected.erase(tensors[i]);
+  }
+  EXPECT_EQ(live_tensors(*memory.allocator), expected);
+}
+
+// Who listens from some time on and then asks what is alive knows every tensor that lives, and no other.
+TEST(TensorAllocator, WhatIsAliveAgreesWithWhatIsToldMeanwhile) {
+  Memory memory(small_chunks(64));
+  std::atomic<bool> listening{false};
+  std::mutex mutex;
+  Live heard;
+  std::vector<std::vector<void*>> left(3);
+  std::vector<std::thread> threads;
+  for (std::uint64_t t = 0; t < left.size(); ++t) {
+    threads.emplace_back([&, t] {
+      std::mt19937_64 random(t);
+      auto& held = left[t];
+      for (int i = 0; i < 20'000; ++i) {
+        if (held.size() > 50 || (!held.empty() && random() % 2 == 0)) {
+          std::swap(held[random() % held.size()], held.back());
+          memory.allocator->release(held.back(), [&, tensor = held.back()] {
+            if (!listening) return;
+            const std::lock_guard lock(mutex);
+            heard.erase(tensor);
+          });
+          held.pop_back();
+          continue;
+        }
+        const std::uint64_t bytes = random() % 8 == 0 ? random() % 20'000 : random() % 2'000;
+        held.push_back(*memory.allocator->allocate(bytes, 64));
+        if (!listening) continue;
+        const std::lock_guard lock(mutex);
+        heard[held.back()] = bytes;
+      }
+    });
+  }
+  listening = true;
+  memory.allocator->for_each_live([&](void* tensor, std::uint64_t bytes) {
+    const std::lock_guard lock(mutex);
+    heard.emplace(tensor, bytes);
+  });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(heard, live_tensors(*memory.allocator));
+}
+
 TEST(TensorAllocator, CountsLiveBytesAndPeak) {
   Memory memory(small_chunks(64));
   std::byte* a = memory.allocate(1000);

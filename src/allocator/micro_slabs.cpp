@@ -43,13 +43,14 @@ std::optional<std::uint64_t> MicroSlabs::allocate(std::uint64_t bytes, std::uint
   return number * kSlabBytes + block * bytes_of(size_class);
 }
 
-std::uint64_t MicroSlabs::release(std::uint64_t offset) {
+std::uint64_t MicroSlabs::release(std::uint64_t offset, const std::function<void()>& gone) {
   const auto number = static_cast<std::uint32_t>(offset / kSlabBytes);
   Slab& slab = *slabs_[number];
   Class& cls = classes_[slab.size_class];
   std::lock_guard lock(cls.mutex);
   const auto block = static_cast<std::uint32_t>(offset % kSlabBytes / bytes_of(slab.size_class));
   const std::uint64_t requested = slab.requested[block];
+  if (gone) gone();
   slab.free[block / 64] |= 1ULL << block % 64;
   if (slab.used-- == slab.blocks) {
     slab.place = static_cast<std::uint32_t>(cls.with_room.size());
@@ -62,6 +63,19 @@ std::uint64_t MicroSlabs::release(std::uint64_t offset) {
     source_.give_back(number);
   }
   return requested;
+}
+
+void MicroSlabs::for_each(const std::function<void(std::uint64_t, std::uint64_t)>& visit) {
+  std::array<std::unique_lock<std::mutex>, kClasses> locks;
+  for (std::size_t c = 0; c < kClasses; ++c) locks[c] = std::unique_lock(classes_[c].mutex);
+  for (std::size_t number = 0; number < slabs_.size(); ++number) {
+    if (slabs_[number] == nullptr) continue;
+    const Slab& slab = *slabs_[number];
+    for (std::uint32_t block = 0; block < slab.blocks; ++block) {
+      if ((slab.free[block / 64] >> block % 64 & 1) == 0)
+        visit(number * kSlabBytes + block * bytes_of(slab.size_class), slab.requested[block]);
+    }
+  }
 }
 
 std::uint64_t MicroSlabs::requested_bytes(std::uint64_t offset) const {

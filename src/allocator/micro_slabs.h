@@ -27,9 +27,12 @@ class MicroSlabs {
   // Offset in the region of a block of `bytes` <= kLargest, a multiple of 64 and of `alignment` (a power of two up
   // to kLargest). O(1) but for a new slab.
   std::optional<std::uint64_t> allocate(std::uint64_t bytes, std::uint64_t alignment);
-  // Returns the bytes that were asked for.
-  std::uint64_t release(std::uint64_t offset);
+  // Returns the bytes that were asked for. `gone` is called while the block can't be given out again yet.
+  std::uint64_t release(std::uint64_t offset, const std::function<void()>& gone = {});
   std::uint64_t requested_bytes(std::uint64_t offset) const;
+
+  // Offset and bytes asked for of every block that is given out; meanwhile none is given out or comes back.
+  void for_each(const std::function<void(std::uint64_t, std::uint64_t)>& visit);
 
   // Bytes of the block that holds `bytes`: 64-byte steps to 512, then four to each doubling.
   static std::uint64_t class_bytes(std::uint64_t bytes);

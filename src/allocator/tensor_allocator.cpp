@@ -100,22 +100,34 @@ Result<void*> TensorAllocator::allocate_pages(Heap& heap, std::uint64_t bytes, s
   return begin;
 }
 
-std::uint64_t TensorAllocator::release(void* tensor) {
+std::uint64_t TensorAllocator::release(void* tensor, const std::function<void()>& gone) {
   const std::uint64_t offset = offset_of(tensor);
   const std::uint64_t page = offset / kPageBytes;
   std::uint64_t requested = 0;
   if (offset < micro_bytes_) {
-    requested = micro_.release(offset);
+    requested = micro_.release(offset, gone);
   } else {
     Heap& heap = offset < micro_bytes_ + small_bytes_ ? small_ : large_;
     const Block block = blocks_[page];
     requested = block.requested;
     pager_.death(pager_.base() + offset, block.pages * kPageBytes);
     std::lock_guard lock(heap.mutex);
+    if (gone) gone();
     heap.ranges.release(page, block.pages);
   }
   live_bytes_.fetch_sub(requested, std::memory_order_relaxed);
   return requested;
+}
+
+void TensorAllocator::for_each_live(const std::function<void(void*, std::uint64_t)>& visit) {
+  micro_.for_each([&](std::uint64_t offset, std::uint64_t bytes) { visit(pager_.base() + offset, bytes); });
+  for (Heap* heap : {&small_, &large_}) {
+    std::lock_guard lock(heap->mutex);
+    heap->ranges.for_each_used([&](std::uint64_t first, std::uint64_t pages) {
+      for (std::uint64_t page = first; page < first + pages; page += blocks_[page].pages)
+        visit(pager_.base() + page * kPageBytes, blocks_[page].requested);
+    });
+  }
 }
 
 std::uint64_t TensorAllocator::requested_bytes(const void* tensor) const {

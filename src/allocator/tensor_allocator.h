@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 
 #include "allocator/micro_slabs.h"
@@ -31,8 +32,12 @@ class TensorAllocator {
 
   // Uninitialised bytes; a unique address for 0. The error says which memory is used up.
   Result<void*> allocate(std::uint64_t bytes, std::uint64_t alignment);
-  // Returns the bytes that were asked for.
-  std::uint64_t release(void* tensor);
+  // Returns the bytes that were asked for. `gone` is called before the address can be given out again, and either
+  // before for_each_live visits or after it is through.
+  std::uint64_t release(void* tensor, const std::function<void()>& gone = {});
+  // Every tensor and the bytes that were asked for. One that is allocated meanwhile may be among them; one that is
+  // released meanwhile is, unless its `gone` was called before.
+  void for_each_live(const std::function<void(void*, std::uint64_t)>& visit);
   bool owns(const void* address) const { return pager_.contains(address); }
   std::uint64_t requested_bytes(const void* tensor) const;
   AllocatorStats stats() const;

@@ -3,7 +3,19 @@
 
 namespace deeptm {
 
-RangeHeap::RangeHeap(std::uint64_t first_page, std::uint64_t pages) { insert(first_page, pages); }
+RangeHeap::RangeHeap(std::uint64_t first_page, std::uint64_t pages)
+    : first_page_(first_page), end_page_(first_page + pages) {
+  insert(first_page, pages);
+}
+
+void RangeHeap::for_each_used(const std::function<void(std::uint64_t, std::uint64_t)>& visit) const {
+  std::uint64_t used = first_page_;
+  for (const auto& [start, pages] : by_start_) {
+    if (start > used) visit(used, start - used);
+    used = start + pages;
+  }
+  if (used < end_page_) visit(used, end_page_ - used);
+}
 
 void RangeHeap::insert(std::uint64_t start, std::uint64_t pages) {
   if (pages == 0) return;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -22,6 +23,9 @@ class RangeHeap {
   bool take(std::uint64_t first_page, std::uint64_t pages);
   void release(std::uint64_t first_page, std::uint64_t pages);
 
+  // First page and number of pages of every run without a free one, by address.
+  void for_each_used(const std::function<void(std::uint64_t, std::uint64_t)>& visit) const;
+
   std::uint64_t used_pages() const { return used_; }
   std::size_t free_ranges() const { return by_start_.size(); }
 
@@ -29,6 +33,7 @@ class RangeHeap {
   void carve(std::uint64_t start, std::uint64_t size, std::uint64_t first_page, std::uint64_t pages);
   void insert(std::uint64_t start, std::uint64_t pages);
 
+  std::uint64_t first_page_, end_page_;
   std::map<std::uint64_t, std::uint64_t> by_start_;            // start -> pages
   std::set<std::pair<std::uint64_t, std::uint64_t>> by_size_;  // (pages, start)
   std::uint64_t used_ = 0;

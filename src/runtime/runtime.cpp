@@ -190,8 +190,9 @@ Result<void*> Runtime::allocate(std::uint64_t bytes, std::uint64_t alignment) {
 }
 
 void Runtime::release(void* tensor) {
-  if (recording()) recorder_->free(tensor);
-  allocator_->release(tensor);
+  allocator_->release(tensor, [this, tensor] {
+    if (recording()) recorder_->free(tensor);
+  });
 }
 
 void Runtime::follow_peak(std::uint64_t bytes) {
