@@ -40,7 +40,8 @@ std::filesystem::path scratch(const std::string& name) {
 // Gives out addresses and remembers sizes; addresses of freed buffers come back, as those of an allocator do.
 struct Process {
   explicit Process(const std::string& name, std::uint32_t steps = 4, std::uint32_t most_kernels = 1000)
-      : file(scratch(name)), recorder({file, steps, most_kernels, {}}) {
+      : Process(Recorder::Options{scratch(name), steps, most_kernels}) {}
+  explicit Process(Recorder::Options options) : file(options.file), recorder(std::move(options)) {
     std::filesystem::remove(file);
     recorder.register_kernel(kBatch, "iterator", "IteratorGetNext", "{}");
     recorder.register_kernel(kReadVariable, "dense/Read", "ReadVariableOp", "{}");
@@ -288,6 +289,111 @@ TEST(Recorder, MemoryIsBoundedWhenAStepNeverEnds) {
   ++p.step;
   for (int i = 0; i < 6; ++i) p.train(), p.pass_time();
   EXPECT_EQ(p.graph().kernels.size(), 20u);
+}
+
+// A process whose graphs are delivered.
+struct Delivered : Process {
+  explicit Delivered(Recorder::Options options) : Process(tell(std::move(options), this)) {}
+
+  static Recorder::Options tell(Recorder::Options options, Delivered* to) {
+    options.deliver = [to](StepGraph&& graph, std::uint64_t signature) {
+      to->graphs.push_back(std::move(graph)), to->signatures.push_back(signature);
+    };
+    options.gave_up = [to](const std::string& why) { to->why = why; };
+    return options;
+  }
+
+  // A step of evaluation that reads the weights `reads` times.
+  void evaluate(int reads) {
+    ++step;
+    for (int i = 0; i < reads; ++i) run(kReadVariable, {access(weights, kVariable)}, {access(weights, kOutput)});
+    pass_time();
+  }
+  void resume(std::uint64_t signature) {
+    ASSERT_TRUE(recorder.resume(signature));
+    for (const auto& [base, bytes] : sizes) recorder.announce(reinterpret_cast<void*>(base), bytes);
+  }
+
+  std::vector<StepGraph> graphs;
+  std::vector<std::uint64_t> signatures;
+  std::string why;
+};
+
+TEST(RecorderDelivers, TheUsualStepAsTheFileHasIt) {
+  const auto file = scratch("both");
+  Delivered p(Recorder::Options{.file = file});
+  for (int i = 0; i < 6; ++i) p.train(), p.pass_time();
+  EXPECT_FALSE(p.recorder.active());
+  ASSERT_EQ(p.graphs.size(), 1u);
+  EXPECT_EQ(p.graphs[0], p.graph());
+}
+
+TEST(RecorderDelivers, GoesOnForSignaturesThatCameAgain) {
+  Delivered p(Recorder::Options{.steps = 2});
+  p.train(), p.pass_time();
+  for (int i = 0; i < 2; ++i) p.evaluate(20);
+  for (int i = 0; i < 2; ++i) p.train(), p.pass_time();
+  ASSERT_EQ(p.graphs.size(), 1u);
+  EXPECT_TRUE(p.recorder.active());  // the evaluation came twice
+  p.evaluate(20);
+  p.train();
+  ASSERT_EQ(p.graphs.size(), 2u);
+  EXPECT_EQ(p.graphs[1].origin.step_kind, GraphStepKind::kEvaluation);
+  EXPECT_FALSE(p.recorder.active());
+}
+
+TEST(RecorderDelivers, WhatIsAskedForAfterwardsWithTheBuffersThatLive) {
+  Delivered p(Recorder::Options{.steps = 2});
+  for (int i = 0; i < 4; ++i) p.train(), p.pass_time();
+  ASSERT_EQ(p.graphs.size(), 1u);
+  EXPECT_FALSE(p.recorder.active());
+  EXPECT_FALSE(p.recorder.resume(p.signatures[0]));  // is known
+  for (int i = 0; i < 3; ++i) p.train();             // nobody looks
+  p.resume(12345);
+  EXPECT_FALSE(p.recorder.resume(12345));  // is active
+  for (int i = 0; i < 4; ++i) p.evaluate(30);
+  ASSERT_EQ(p.graphs.size(), 2u);
+  EXPECT_FALSE(p.recorder.active());
+  EXPECT_EQ(p.graphs[1].kernels.size(), 30u);
+  ASSERT_EQ(p.graphs[1].tensors.size(), 1u);
+  EXPECT_FALSE(p.graphs[1].tensors[0].foreign);
+  EXPECT_TRUE(p.graphs[1].tensors[0].persistent);
+  EXPECT_NE(p.signatures[0], p.signatures[1]);
+}
+
+TEST(RecorderDelivers, WaitsAgainWhereTheStepDoesNotComeAgain) {
+  Delivered p(Recorder::Options{.steps = 2, .most_known = 5});
+  for (int i = 0; i < 4; ++i) p.train(), p.pass_time();
+  p.resume(12345);
+  p.evaluate(30);
+  for (int i = 0; i < 4; ++i) p.train(), p.pass_time();
+  EXPECT_TRUE(p.recorder.active());
+  for (int i = 0; i < 2; ++i) p.train(), p.pass_time();
+  EXPECT_FALSE(p.recorder.active());
+  EXPECT_EQ(p.graphs.size(), 1u);
+}
+
+TEST(RecorderDelivers, GivesUpWhereEveryStepDiffers) {
+  Delivered p(Recorder::Options{.steps = 2, .most_fruitless = 10});
+  p.train(), p.pass_time();
+  for (int i = 0; i < 12; ++i) p.evaluate(20 + i);
+  EXPECT_FALSE(p.recorder.active());
+  EXPECT_TRUE(p.graphs.empty());
+  EXPECT_EQ(p.why, "steps differ too much to plan for: of the last 10, none came 3 times");
+  EXPECT_FALSE(p.recorder.resume(12345));
+}
+
+TEST(RecorderDelivers, NotMoreThanEnough) {
+  Delivered p(Recorder::Options{.steps = 1, .most_delivered = 2});
+  p.train();
+  for (int kind = 0; kind < 4; ++kind) {
+    for (int i = 0; i < 3; ++i) p.evaluate(20 + kind);
+    if (kind == 0) p.resume(12345);
+  }
+  EXPECT_EQ(p.graphs.size(), 2u);
+  EXPECT_EQ(p.why, "2 kinds of step are enough: others run on demand");
+  EXPECT_FALSE(p.recorder.active());
+  EXPECT_FALSE(p.recorder.resume(12345));
 }
 
 // Whatever threads do, the graph is valid: write_graph checks it.

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
+#include <set>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -19,222 +22,83 @@ namespace {
 
 constexpr std::size_t kMostSignatures = 16;
 
-struct OpenLog {
-  StepLog log;
-  EventNumber first_event = 0;
-  bool left_out = false;  // grew too long
-};
-
-struct RunningKernel {
-  std::uint64_t step;
-  std::uint32_t run;
-  EventNumber begun;
-};
-
-std::uint32_t as_index(std::size_t value) { return static_cast<std::uint32_t>(value); }
-
 }  // namespace
 
 struct Recorder::State {
   Options options;
   std::atomic<bool>& active;
   mutable std::mutex mutex;
-  StepTracker tracker;
-
-  EventNumber events = 0;
-  std::uint64_t next_buffer = 1;
+  std::optional<StepTracker> tracker;
+  EventLog log;
   std::unordered_map<std::uint32_t, KernelInfo> kernels;
-  std::vector<std::string> dtypes;
-  std::unordered_map<const void*, BufferLife> live;
-  std::vector<BufferLife> dead;  // freed since the oldest open log began
-  std::unordered_map<std::uint64_t, OpenLog> open;
-  std::unordered_map<Token, RunningKernel> running;
-  std::uint64_t last_ended_step = 0;  // whose boundary is still to come
-  std::vector<RecordedSteps> recorded;
-  std::uint64_t left_out_steps = 0;
+  std::vector<RecordedSteps> recorded;  // of signatures that still may be wanted
+  std::set<std::uint64_t> delivered;
+  std::uint32_t fruitless = 0, known = 0;  // as in Options
+  bool file_wanted, graphs_wanted, finished = false;
+  bool fruitful = false;  // something was delivered since it became active
   std::string status = "recording: no step has ended yet";
 
   State(Options given, std::atomic<bool>& is_active)
-      : options(std::move(given)), active(is_active), tracker([this](const auto& closed) { step_closed(closed); }) {}
-
-  std::uint32_t dtype_index(const char* dtype) {
-    const std::string_view name = dtype == nullptr ? "" : dtype;
-    for (std::size_t i = 0; i < dtypes.size(); ++i)
-      if (dtypes[i] == name) return as_index(i);
-    dtypes.emplace_back(name);
-    return as_index(dtypes.size() - 1);
+      : options(std::move(given)),
+        active(is_active),
+        log(options.most_kernels),
+        file_wanted(!options.file.empty()),
+        graphs_wanted(options.deliver != nullptr) {
+    start();
   }
 
-  void log_accesses(StepLog& log, std::span<const deeptm_access> accesses) {
-    for (const deeptm_access& access : accesses) {
-      LoggedAccess logged{0,
-                          access.base,
-                          access.bytes,
-                          access.flags,
-                          dtype_index(access.dtype),
-                          as_index(log.extents.size()),
-                          access.shape == nullptr ? 0 : access.rank};
-      if (const auto it = live.find(access.base); it != live.end()) {
-        logged.buffer = it->second.id;
-        if ((access.flags & DEEPTM_VARIABLE) != 0) it->second.variable = true;
-      }
-      log.extents.insert(log.extents.end(), access.shape, access.shape + logged.rank);
-      log.accesses.push_back(logged);
-    }
-  }
-
-  // Other work goes on: what a step frees from here on outlived it.
-  void set_boundary() {
-    if (const auto it = open.find(std::exchange(last_ended_step, 0)); it != open.end())
-      it->second.log.boundary = events;
-  }
-
-  OpenLog& open_log(std::uint64_t step) {
-    OpenLog& log = open[step];
-    if (log.first_event == 0) log.first_event = events;
-    return log;
-  }
-
-  void leave_out(OpenLog& log) {
-    log.log = {};
-    log.left_out = true;
-    log.first_event = kNever;  // needs no lifetimes any more
-    ++left_out_steps;
+  void start() {
+    tracker.emplace([this](const auto& closed) { step_closed(closed); });
+    known = 0;
+    fruitful = false;
+    active.store(true, std::memory_order_relaxed);
   }
 
   void begin(Token token, std::uint32_t kernel, std::int64_t step, std::span<const deeptm_access> inputs,
              std::uint64_t now) {
-    const std::uint64_t number = tracker.begin(step, kernel, inputs, now);
-    if (!active.load(std::memory_order_relaxed)) return;  // that closed the last step needed
-    ++events;
-    set_boundary();
-    OpenLog& entry = open_log(number);
-    if (!entry.left_out && entry.log.runs.size() >= options.most_kernels) leave_out(entry);
-    StepLog& log = entry.log;
-    running[token] = {number, as_index(log.runs.size()), events};
-    if (entry.left_out) return;
-    KernelRun run;
-    run.kernel = kernel;
-    run.begun = events;
-    run.begin_nanoseconds = now;
-    run.first_input = as_index(log.accesses.size());
-    run.input_count = as_index(inputs.size());
-    log_accesses(log, inputs);
-    log.runs.push_back(run);
+    const std::uint64_t number = tracker->begin(step, kernel, inputs, now);
+    // Unless that closed the last step needed.
+    if (active.load(std::memory_order_relaxed)) log.begin(token, number, kernel, inputs, now);
   }
 
   void end(Token token, std::int64_t step, std::span<const deeptm_access> outputs, std::uint64_t now,
            std::uint64_t wait) {
-    const auto it = running.find(token);
-    if (it == running.end()) return;  // began before recording did
-    const RunningKernel kernel = it->second;
-    running.erase(it);
-    ++events;
-    tracker.end(step, now);
-    const auto log_it = open.find(kernel.step);
-    if (log_it == open.end() || kernel.run >= log_it->second.log.runs.size()) return;
-    set_boundary();
-    last_ended_step = kernel.step;
-    StepLog& log = log_it->second.log;
-    log.boundary = kNever;
-    KernelRun& run = log.runs[kernel.run];
-    run.ended = events;
-    run.end_nanoseconds = now;
-    run.wait_nanoseconds = wait;
-    run.first_output = as_index(log.accesses.size());
-    run.output_count = as_index(outputs.size());
-    log_accesses(log, outputs);
-  }
-
-  void allocate(const void* base, std::size_t bytes, Token token) {
-    BufferLife life;
-    life.id = next_buffer++;
-    life.bytes = bytes;
-    life.born = ++events;
-    if (token != 0)
-      if (const auto it = running.find(token); it != running.end()) life.allocated_by = it->second.begun;
-    live[base] = life;
-  }
-
-  void free(const void* base) {
-    const auto it = live.find(base);
-    if (it == live.end()) return;
-    ++events;
-    if (!open.empty() && it->second.bytes != 0) {
-      dead.push_back(it->second);
-      dead.back().freed = events;
-    }
-    live.erase(it);
-    // Steps that never end (a loop without updates, run eagerly) must not hold lifetimes without bound.
-    while (dead.size() > std::size_t{2} * options.most_kernels && drop_older_half()) forget_dead();
-  }
-
-  bool drop_older_half() {
-    std::vector<EventNumber> first_events;
-    for (const auto& [number, entry] : open)
-      if (!entry.left_out) first_events.push_back(entry.first_event);
-    if (first_events.empty()) return false;
-    const auto middle = first_events.begin() + static_cast<std::ptrdiff_t>(first_events.size() / 2);
-    std::nth_element(first_events.begin(), middle, first_events.end());
-    for (auto& [number, entry] : open)
-      if (!entry.left_out && entry.first_event <= *middle) leave_out(entry);
-    return true;
-  }
-
-  void forget_dead() {
-    EventNumber oldest = kNever;
-    for (const auto& [number, log] : open) oldest = std::min(oldest, log.first_event);
-    std::erase_if(dead, [&](const BufferLife& life) { return life.freed < oldest; });
-  }
-
-  // The log of a closed step or group.
-  OpenLog take_log(const StepTracker::Closed& closed) {
-    OpenLog whole;
-    for (const std::uint64_t part : closed.parts) {
-      const auto it = open.find(part);
-      if (it == open.end()) continue;
-      OpenLog entry = std::move(it->second);
-      open.erase(it);
-      if (entry.log.boundary == kNever) entry.log.boundary = events;
-      whole.left_out |= entry.left_out;
-      append(whole.log, std::move(entry.log));
-    }
-    return whole;
-  }
-
-  static void append(StepLog& log, StepLog&& part) {
-    log.boundary = part.boundary;
-    if (log.runs.empty()) {
-      log = std::move(part);
-      return;
-    }
-    const std::uint32_t accesses = as_index(log.accesses.size()), extents = as_index(log.extents.size());
-    for (LoggedAccess& access : part.accesses) access.first_extent += extents;
-    for (KernelRun& run : part.runs) run.first_input += accesses, run.first_output += accesses;
-    log.accesses.insert(log.accesses.end(), part.accesses.begin(), part.accesses.end());
-    log.extents.insert(log.extents.end(), part.extents.begin(), part.extents.end());
-    // Parts are in the order in which they began, but may overlap.
-    const auto middle = static_cast<std::ptrdiff_t>(log.runs.size());
-    log.runs.insert(log.runs.end(), part.runs.begin(), part.runs.end());
-    std::inplace_merge(log.runs.begin(), log.runs.begin() + middle, log.runs.end(),
-                       [](const KernelRun& a, const KernelRun& b) { return a.begun < b.begun; });
+    if (log.end(token, outputs, now, wait)) tracker->end(step, now);
   }
 
   void step_closed(const StepTracker::Closed& closed) {
     if (!active.load(std::memory_order_relaxed)) return;
-    OpenLog entry = take_log(closed);
-    const bool wanted = closed.record.kind != StepKind::kOther && !entry.left_out && !entry.log.runs.empty();
-    if (wanted) add_step(closed.record, entry.log);
-    forget_dead();
+    EventLog::Taken taken = log.take(closed.parts);
+    if (closed.record.kind != StepKind::kOther && !taken.left_out && !taken.log.runs.empty())
+      add_step(closed.record, taken.log);
+    log.forget_dead();
   }
 
-  void add_step(const StepRecord& record, StepLog& log) {
-    std::vector<BufferLife> lives = dead;
-    for (const auto& [base, life] : live) lives.push_back(life);
-    std::sort(lives.begin(), lives.end(), [](const BufferLife& a, const BufferLife& b) { return a.id < b.id; });
+  void add_step(const StepRecord& record, StepLog& step) {
+    if (!is_wanted(record)) {
+      if (++known >= options.most_known && !file_wanted) stop();
+      return;
+    }
+    known = 0;
+    const std::vector<BufferLife> lives = log.lives();
     RecordedSteps& steps = steps_like(record);
-    steps.add(log, {kernels, lives, dtypes});
-    if (steps.kind() == StepKind::kTraining && steps.seen() == options.steps + 1) write(steps);
+    steps.add(step, {kernels, lives, log.dtypes()});
+    ++fruitless;
+    if (steps.seen() == options.steps + 1) settle(steps);
+    if (graphs_wanted && fruitless >= options.most_fruitless) give_up();
+    if (active.load(std::memory_order_relaxed) && !file_wanted && !is_pending()) stop();
+  }
+
+  bool is_wanted(const StepRecord& record) const {
+    return (graphs_wanted && !delivered.contains(record.signature)) ||
+           (file_wanted && (!graphs_wanted || record.kind == StepKind::kTraining));
+  }
+
+  // Whether a graph may be delivered soon.
+  bool is_pending() const {
+    return graphs_wanted && (!fruitful || std::any_of(recorded.begin(), recorded.end(), [&](const auto& steps) {
+             return steps.seen() > 1 && !delivered.contains(steps.signature());
+           }));
   }
 
   RecordedSteps& steps_like(const StepRecord& record) {
@@ -246,34 +110,71 @@ struct Recorder::State {
     return recorded.emplace_back(record.kind, record.signature);
   }
 
-  void write(const RecordedSteps& steps) {
+  // Has come often enough.
+  void settle(const RecordedSteps& steps) {
+    StepGraph graph = graph_of(steps);
+    if (file_wanted && steps.kind() == StepKind::kTraining) write(graph);
+    if (!graphs_wanted || !delivered.insert(steps.signature()).second) return;
+    fruitless = 0;
+    fruitful = true;
+    options.deliver(std::move(graph), steps.signature());
+    if (delivered.size() < options.most_delivered) return;
+    want_no_graphs(fmt::format("{} kinds of step are enough: others run on demand", options.most_delivered));
+  }
+
+  StepGraph graph_of(const RecordedSteps& steps) const {
     StepGraph graph = steps.graph();
     const GraphOrigin measured = graph.origin;
     graph.origin = options.origin;
     graph.origin.step_kind = measured.step_kind;
     graph.origin.recorded_steps = measured.recorded_steps;
     graph.origin.other_peak_bytes = measured.other_peak_bytes;
+    return graph;
+  }
+
+  void write(const StepGraph& graph) {
+    file_wanted = false;
     if (auto written = write_graph(options.file, graph); !written)
       status = "recording: " + written.error().message;
     else
       status = fmt::format("{}: a step of {}, {} kernels, {} tensors, medians over {} steps", options.file.string(),
-                           step_kind_name(measured.step_kind), graph.kernels.size(), graph.tensors.size(),
-                           measured.recorded_steps);
-    stop();
+                           step_kind_name(graph.origin.step_kind), graph.kernels.size(), graph.tensors.size(),
+                           graph.origin.recorded_steps);
+  }
+
+  void give_up() {
+    want_no_graphs(fmt::format("steps differ too much to plan for: of the last {}, none came {} times", fruitless,
+                               options.steps + 1));
+  }
+
+  void want_no_graphs(const std::string& why) {
+    graphs_wanted = false;
+    if (options.gave_up) options.gave_up(why);
   }
 
   void stop() {
     active.store(false, std::memory_order_relaxed);
-    open = {};
-    running = {};
-    live = {};
-    dead = {};
+    log.clear();
     recorded = {};
   }
 
+  bool resume(std::uint64_t signature) {
+    if (active.load(std::memory_order_relaxed) || finished || !graphs_wanted || delivered.contains(signature))
+      return false;
+    start();
+    return true;
+  }
+
   void finish() {
-    tracker.flush();
+    finished = true;
     if (!active.load(std::memory_order_relaxed)) return;
+    tracker->flush();
+    if (!active.load(std::memory_order_relaxed)) return;
+    if (file_wanted) write_best();
+    stop();
+  }
+
+  void write_best() {
     const auto better = [](const RecordedSteps& a, const RecordedSteps& b) {
       const auto rank = [](const RecordedSteps& s) {
         return std::tuple(s.kind() == StepKind::kTraining, s.seen(), s.kernels());
@@ -282,14 +183,13 @@ struct Recorder::State {
     };
     const auto best = std::max_element(recorded.begin(), recorded.end(), better);
     if (best != recorded.end()) {
-      write(RecordedSteps(*best));  // stop() clears the list
+      write(graph_of(*best));
       return;
     }
-    status =
-        fmt::format("{}: not written: {}", options.file.string(),
-                    left_out_steps == 0 ? "no step of training or evaluation has run"
-                                        : fmt::format("every step was longer than {} kernels", options.most_kernels));
-    stop();
+    status = fmt::format("{}: not written: {}", options.file.string(),
+                         log.left_out_steps() == 0
+                             ? "no step of training or evaluation has run"
+                             : fmt::format("every step was longer than {} kernels", options.most_kernels));
   }
 };
 
@@ -299,7 +199,6 @@ Recorder::~Recorder() = default;
 
 void Recorder::register_kernel(std::uint32_t kernel, std::string_view name, std::string_view type,
                                std::string_view attributes_json) {
-  if (!active()) return;
   const std::lock_guard lock(state_->mutex);
   state_->kernels[kernel] = {std::string(name), std::string(type), std::string(attributes_json)};
 }
@@ -307,13 +206,24 @@ void Recorder::register_kernel(std::uint32_t kernel, std::string_view name, std:
 void Recorder::allocate(const void* base, std::size_t bytes, Token running) {
   if (!active()) return;
   const std::lock_guard lock(state_->mutex);
-  if (active()) state_->allocate(base, bytes, running);
+  if (active()) state_->log.allocate(base, bytes, running);
+}
+
+bool Recorder::resume(std::uint64_t signature) {
+  const std::lock_guard lock(state_->mutex);
+  return state_->resume(signature);
+}
+
+void Recorder::announce(const void* base, std::size_t bytes) {
+  if (!active()) return;
+  const std::lock_guard lock(state_->mutex);
+  if (active()) state_->log.announce(base, bytes);
 }
 
 void Recorder::free(const void* base) {
   if (!active()) return;
   const std::lock_guard lock(state_->mutex);
-  if (active()) state_->free(base);
+  if (active()) state_->log.free(base);
 }
 
 void Recorder::begin(Token token, std::uint32_t kernel, std::int64_t step, std::span<const deeptm_access> inputs,
@@ -332,7 +242,7 @@ void Recorder::end(Token token, std::int64_t step, std::span<const deeptm_access
 
 void Recorder::finish() {
   const std::lock_guard lock(state_->mutex);
-  if (active()) state_->finish();
+  state_->finish();
 }
 
 std::string Recorder::status() const {
