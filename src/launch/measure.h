@@ -22,9 +22,6 @@ struct MeasureOptions {
   std::function<void(const std::string&)> progress = [](const std::string&) {};
 };
 
-// Calls body(i) for i < threads at once; seconds from the first start to the last end.
-double seconds_of(unsigned threads, const std::function<void(unsigned)>& body);
-
 // 1, 2, 4, ..., most.
 std::vector<unsigned> thread_counts(unsigned most);
 

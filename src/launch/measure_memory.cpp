@@ -4,11 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <barrier>
 #include <chrono>
 #include <memory>
-#include <thread>
 
+#include "base/at_once.h"
 #include "base/bytes.h"
 #include "launch/figures.h"
 #include "launch/measure.h"
@@ -76,24 +75,6 @@ double load_latency(const std::uint64_t* zeros, std::size_t bytes) {
 }
 
 }  // namespace
-
-double seconds_of(unsigned threads, const std::function<void(unsigned)>& body) {
-  std::barrier all_there(static_cast<std::ptrdiff_t>(threads));
-  std::vector<Clock::time_point> start(threads), end(threads);
-  std::vector<std::jthread> running;
-  for (unsigned i = 0; i < threads; ++i) {
-    running.emplace_back([&, i] {
-      all_there.arrive_and_wait();
-      start[i] = Clock::now();
-      body(i);
-      end[i] = Clock::now();
-    });
-  }
-  running.clear();  // joins
-  return std::chrono::duration<double>(*std::max_element(end.begin(), end.end()) -
-                                       *std::min_element(start.begin(), start.end()))
-      .count();
-}
 
 std::vector<unsigned> thread_counts(unsigned most) {
   std::vector<unsigned> counts;
