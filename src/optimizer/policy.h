@@ -60,6 +60,8 @@ struct Problem {
   std::function<void(std::string_view)> progress{};
   const Training* training = nullptr;  // none: the defaults
   Patience patience{};
+  // Told the least seconds of a step that a policy has proven on the way, if it proves any; may be empty.
+  std::function<void(double)> proven{};
 
   // Someone wants no more.
   bool is_stopped() const { return training != nullptr && training->stop && training->stop(); }

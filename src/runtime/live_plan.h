@@ -12,7 +12,7 @@ namespace deeptm {
 struct LivePlan {
   StepGraph graph;
   Plan plan;
-  std::uint64_t signature = 0;                                        // StepTracker's; 0: unknown, from a file
+  std::uint64_t signature = 0;                                       // StepTracker's; 0: unknown, from a file
   double step_seconds = 0, all_fast_seconds = 0, bound_seconds = 0;  // simulated; no bound: 0
 };
 

@@ -72,6 +72,7 @@ class Planner {
     consider_sentinel();
     if (seconds_ == kEndless) return fail("tensors were found no way to have room in the slow tiers: raise --fast");
     best_.options = fmt::format("{:.2f} % above the bound", 100 * gap());
+    if (problem_.proven) problem_.proven(proven_);
     return std::move(best_);
   }
 
