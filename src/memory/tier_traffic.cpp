@@ -63,8 +63,8 @@ Result<TierTraffic::Rates> TierTraffic::run(Threads threads, std::uint64_t piece
     const double cpu_before = cpu_seconds();
     const auto start = Clock::now();
     do {
-      mover.done = transfer(thread < threads.out, thread * part + mover.moved % part, thread * room + mover.moved % room,
-                            piece_bytes);
+      mover.done = transfer(thread < threads.out, thread * part + mover.moved % part,
+                            thread * room + mover.moved % room, piece_bytes);
       if (mover.done) mover.moved += piece_bytes;
     } while (mover.done && seconds_since(start) < seconds);
     mover.cpu_seconds = cpu_seconds() - cpu_before;

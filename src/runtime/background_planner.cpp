@@ -39,10 +39,9 @@ std::string describe(const StepGraph& graph) {
 }
 
 std::string describe(const LivePlan& plan) {
-  std::string text = fmt::format("{}, {} moves, predicted performance {:.3f}", plan.plan.policy,
-                                 plan.plan.moves.size(), performance(plan, plan.step_seconds));
-  if (plan.bound_seconds > 0)
-    text += fmt::format(" (no plan passes {:.3f})", performance(plan, plan.bound_seconds));
+  std::string text = fmt::format("{}, {} moves, predicted performance {:.3f}", plan.plan.policy, plan.plan.moves.size(),
+                                 performance(plan, plan.step_seconds));
+  if (plan.bound_seconds > 0) text += fmt::format(" (no plan passes {:.3f})", performance(plan, plan.bound_seconds));
   return text;
 }
 

@@ -34,6 +34,8 @@ constexpr std::array<std::pair<std::string_view, FileIo>, 3> kIo = {
     {{"auto", FileIo::kAuto}, {"uring", FileIo::kUring}, {"threads", FileIo::kThreads}}};
 constexpr std::array<std::pair<std::string_view, RemapMethod>, 3> kRemap = {
     {{"auto", RemapMethod::kAuto}, {"move", RemapMethod::kMove}, {"mremap", RemapMethod::kMremap}}};
+constexpr std::array<std::pair<std::string_view, CopyMode>, 2> kModes = {
+    {{"sync", CopyMode::kSync}, {"async", CopyMode::kAsync}}};
 constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kSlow = {
     {{"file", "file"}, {"memory", "memory"}}};
 
@@ -53,7 +55,29 @@ void read_limit(Fields& fields, FastLimit& fast) {
   }
 }
 
+void read_planning(Fields& fields, RuntimeConfig& config) {
+  fields.get("policy", config.policy, Need::kOptional);
+  choose(fields, "mode", config.mode, kModes);
+  fields.get("machine_file", config.machine_file, Need::kOptional);
+  fields.get("plan_file", config.plan_file, Need::kOptional);
+  fields.get("graph_file", config.graph_file, Need::kOptional);
+  if (config.plan_file.empty() != config.graph_file.empty())
+    fields.complain("plan_file", "goes with graph_file, and the other way round");
+  if (!config.plan_file.empty() && config.machine_file.empty())
+    fields.complain("plan_file", "goes with machine_file, the machine that it was made for");
+  if (config.policy == "demand") return;
+  const auto policy = find_policy(config.policy);
+  if (!policy) return fields.complain("policy", policy.error().message + ", and demand");
+  if (auto works = works_in(*policy, config.mode); !works) fields.complain("policy", works.error().message);
+}
+
 }  // namespace
+
+bool plans_live(const RuntimeConfig& config) {
+  const auto* percent = std::get_if<Percent>(&config.fast);
+  const bool everything_fits = percent != nullptr && percent->value >= 100;
+  return config.policy != "demand" && config.plan_file.empty() && config.emulation_file.empty() && !everything_fits;
+}
 
 Result<RuntimeConfig> parse_config(std::string_view json) {
   const auto document = parse_json(json);
@@ -84,6 +108,7 @@ Result<RuntimeConfig> parse_config(std::string_view json) {
   }
   fields.get("framework", config.framework, Need::kOptional);
   fields.get("telemetry", config.telemetry, Need::kOptional);
+  read_planning(fields, config);
   fields.get("emulation_file", config.emulation_file, Need::kOptional);
   fields.get("launcher", config.launcher, Need::kOptional);
   fields.refuse_others();

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "memory/file_tier.h"
 #include "memory/remapper.h"
+#include "optimizer/policy.h"
 
 namespace deeptm {
 
@@ -26,17 +27,24 @@ struct RuntimeConfig {
   bool allow_user_mode_only = false;
   std::string record_file;
   std::uint32_t record_steps = 4;
-  std::vector<std::string> command;  // for the record
-  std::string framework;             // "tensorflow 2.21.0"
-  std::string telemetry;             // file of the shared block; empty: none
-  std::string emulation_file;        // schedule to follow (emulation/schedule.h); empty: none
-  std::uint32_t launcher = 0;        // process that this one must not outlive; 0: none
+  std::vector<std::string> command;   // for the record
+  std::string framework;              // "tensorflow 2.21.0"
+  std::string telemetry;              // file of the shared block; empty: none
+  std::string policy = "demand";      // that plans what is recorded; "demand": none, bytes come when they are touched
+  CopyMode mode = CopyMode::kAsync;   // of its plans
+  std::string machine_file;           // to plan for, or the plan's; empty: measured
+  std::string plan_file, graph_file;  // a plan to follow, and its step; empty: none
+  std::string emulation_file;         // schedule to follow (emulation/schedule.h); empty: none
+  std::uint32_t launcher = 0;         // process that this one must not outlive; 0: none
 };
 
 // Refuses unknown fields, wrong types and values out of range, with one line that names the field.
 Result<RuntimeConfig> parse_config(std::string_view json);
 
 inline constexpr std::uint64_t kLeastChunkBytes = 64 * kKiB, kMostChunkBytes = 2 * kMiB;
+
+// Whether steps are recorded and planned: not where everything fits anyway, or somebody has planned already.
+bool plans_live(const RuntimeConfig& config);
 
 // The largest chunk, a power of two, that gives at least 64 frames: huge pages where the limit allows, finer paging
 // where it is small.

@@ -18,8 +18,8 @@ struct RunTraffic {
   unsigned processors = 1;
 };
 
-// Kernels take their recorded durations; copies the rates that `slow` has now, beside whatever else goes on, which takes
-// about half a second. `slow` is written over: not the tier that holds tensors, but one of its kind at its place.
+// Kernels take their recorded durations; copies the rates that `slow` has now, beside whatever else goes on, which
+// takes about half a second. `slow` is written over: not the tier that holds tensors, but one of its kind at its place.
 Result<Machine> measure_run_machine(Tier& slow, const RunTraffic& traffic);
 
 // A machine file, or a built-in machine, for a run whose slow tier is `slow` ("file" or "memory"). The error says what

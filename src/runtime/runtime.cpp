@@ -12,9 +12,9 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "memory/available_memory.h"
-#include "memory/memory_tier.h"
 #include "runtime/fork_guard.h"
 #include "runtime/launcher_watch.h"
+#include "runtime/slow_tier.h"
 #include "runtime/telemetry_block.h"
 
 namespace deeptm {
@@ -37,21 +37,8 @@ static_assert(sizeof(Scope) <= sizeof(deeptm_scope) && alignof(Scope) <= alignof
 
 thread_local Scope* current_scope = nullptr;
 
-Result<std::shared_ptr<Tier>> open_tier(const RuntimeConfig& config) {
-  Result<std::unique_ptr<Tier>> tier = config.slow == "memory"
-                                           ? open_memory_tier()
-                                           : open_file_tier({.directory = config.slow_directory, .io = config.io});
-  if (!tier) return tl::unexpected(tier.error());
-  return std::shared_ptr<Tier>(std::move(*tier));
-}
-
 std::uint64_t physical_bytes() {
   return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
 }  // namespace
@@ -111,7 +98,7 @@ Result<void> Runtime::start() {
   options.arena_bytes = std::min(kMostArenaBytes, most_chunks * chunk) / chunk * chunk;
   if (scarce_mappings) options.max_frames = std::min<std::uint32_t>(options.max_frames, 20'000);
 
-  auto tier = open_tier(config_);
+  auto tier = open_slow_tier(config_);
   if (!tier) return tl::unexpected(tier.error());
   note(telemetry_->slow_tier, sizeof telemetry_->slow_tier,
        emulator_ != nullptr ? fmt::format("emulated: {}, {} (everything stays in ordinary memory)",
@@ -122,18 +109,9 @@ Result<void> Runtime::start() {
   pager_ = std::move(*pager);
   allocator_ = std::make_unique<TensorAllocator>(*pager_);
   tracker_ = std::make_unique<StepTracker>([this](const StepTracker::Closed& closed) { step_closed(closed); });
-  if (!config_.record_file.empty()) {
-    Recorder::Options record;
-    record.file = config_.record_file;
-    record.steps = config_.record_steps;
-    const std::string_view framework = config_.framework;
-    record.origin.deeptm_version = DEEPTM_VERSION;
-    record.origin.framework = framework.substr(0, framework.find(' '));
-    record.origin.framework_version = framework.substr(std::min(framework.size(), framework.find(' ') + 1));
-    record.origin.command_line = config_.command;
-    record.origin.host = host_name();
-    recorder_ = std::make_unique<Recorder>(std::move(record));
-  }
+  if (plans_live(config_)) start_planner();
+  start_recording();
+  if (auto adopted = adopt_plan_file(); !adopted) return adopted;
   install_fork_guard(pager_->base(), pager_->arena_bytes());
   if (config_.launcher != 0) end_with_launcher(static_cast<pid_t>(config_.launcher));
   note(telemetry_->remap, sizeof telemetry_->remap, pager_->remap_name());
@@ -269,6 +247,7 @@ StepTotals Runtime::totals() const {
 void Runtime::step_closed(const StepTracker::Closed& closed) {
   // Eager operations and pipeline elements are many: they would push the steps of interest out of the ring.
   if (closed.record.kind == StepKind::kOther) return;
+  if (planner_ != nullptr && !recording()) record_unknown(closed.record.signature);
   const std::uint64_t at = telemetry_->step_count.load(std::memory_order_relaxed);
   telemetry_->steps[at % Telemetry::kSteps] = closed.record;
   telemetry_->step_count.store(at + 1, std::memory_order_release);
@@ -315,10 +294,11 @@ void Runtime::adopt(std::shared_ptr<const LivePlan> plan) {
 }
 
 void Runtime::flush(bool finished) {
+  if (planner_ != nullptr) planner_->stop();
   tracker_->flush();
   if (recorder_ != nullptr) {
     recorder_->finish();
-    note(telemetry_->recording, sizeof telemetry_->recording, recorder_->status());
+    if (!config_.record_file.empty()) note(telemetry_->recording, sizeof telemetry_->recording, recorder_->status());
   }
   publish();
   if (finished) telemetry_->finished = 1;

@@ -20,6 +20,7 @@
 #include "memory/pager.h"
 #include "profiler/recorder.h"
 #include "profiler/step_tracker.h"
+#include "runtime/background_planner.h"
 #include "runtime/config.h"
 #include "runtime/kernel_registry.h"
 #include "runtime/live_plan.h"
@@ -61,6 +62,15 @@ class Runtime {
   Runtime(RuntimeConfig config, LogFunction log, std::shared_ptr<Telemetry> telemetry);
   Result<void> start();
   Result<void> start_emulation();
+  // Recording and planning: runtime_planning.cpp.
+  void start_recording();
+  void start_planner();
+  Result<void> adopt_plan_file();
+  Result<Machine> machine_of_run() const;
+  std::uint64_t plannable_bytes() const;
+  void step_recorded(StepGraph&& graph, std::uint64_t signature);
+  void record_unknown(std::uint64_t signature);
+  void tell_plan(const std::string& line);
   PagerHooks hooks();
   void follow_peak(std::uint64_t bytes);
   void publish();
@@ -77,7 +87,8 @@ class Runtime {
   std::unique_ptr<TensorAllocator> allocator_;
   std::unique_ptr<StepTracker> tracker_;
   std::unique_ptr<Recorder> recorder_;
-  std::unique_ptr<Emulator> emulator_;  // none: nothing is emulated
+  std::unique_ptr<BackgroundPlanner> planner_;  // none: nothing is planned here
+  std::unique_ptr<Emulator> emulator_;          // none: nothing is emulated
   std::mutex plans_mutex_;
   std::vector<std::shared_ptr<const LivePlan>> plans_;
   std::atomic<std::uint64_t> peak_followed_{0}, kernel_count_{0};

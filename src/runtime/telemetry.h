@@ -32,7 +32,7 @@ struct WaitRecord {
 
 // All counters are written by the training process alone and may be read at any time.
 struct Telemetry {
-  static constexpr std::uint64_t kMagic = 0x324d545045454421;  // changes with the layout
+  static constexpr std::uint64_t kMagic = 0x334d545045454421;  // changes with the layout
   static constexpr std::uint32_t kSteps = 8192, kWaits = 256;
 
   std::uint64_t magic;
@@ -61,6 +61,7 @@ struct Telemetry {
   char framework[64];   // "tensorflow 2.21.0", by the adapter
   char error[512];      // the last error of the runtime, empty if none
   char recording[512];  // what became of --record
+  char planning[512];   // what is planned for the training step, or why nothing is; empty: demand policy
   char note[512];       // the script's own settings that matter (inter-op threads)
 };
 

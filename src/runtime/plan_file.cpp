@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/plan_file.h"
+
+#include <fmt/format.h>
+
+#include "plan/plan_json.h"
+#include "runtime/run_machine.h"
+#include "simulator/simulator.h"
+#include "simulator/verifier.h"
+
+namespace deeptm {
+
+Result<LivePlan> read_live_plan(const std::filesystem::path& plan, StepGraph graph, const Machine& machine,
+                                const PlanUser& user) {
+  if (auto suits = suits_run(machine, user.slow); !suits) return tl::unexpected(suits.error());
+  const std::string recorded = graph.origin.framework + ' ' + graph.origin.framework_version;
+  if (recorded != user.framework) {
+    return fail(fmt::format("the step was recorded with {}, this is {}: record it anew (deeptm run --record)", recorded,
+                            user.framework));
+  }
+  auto read = read_plan(plan, graph, machine);
+  if (!read) return tl::unexpected(read.error());
+  if (const auto fault = verify(graph, machine, *read)) {
+    return fail(fmt::format("{}: {}: {}", plan.string(), to_string(fault->kind), fault->text));
+  }
+  if (!read->recomputes.empty()) {
+    return fail(fmt::format("{}: recomputes: {}, which runs can't follow; plan without recompute", plan.string(),
+                            read->recomputes.size()));
+  }
+  const StepCosts costs = step_costs(graph, machine);
+  LivePlan live;
+  live.step_seconds = simulate(graph, machine, costs, *read).step_seconds;
+  live.all_fast_seconds = costs.all_fast_seconds();
+  live.plan = std::move(*read);
+  live.graph = std::move(graph);
+  return live;
+}
+
+}  // namespace deeptm
