@@ -52,12 +52,26 @@ TEST(RuntimeConfig, CarriesWhatWasAskedAndNothingElse) {
   MemorySettings settings;
   settings.fast = Percent{20};
   settings.slow = {"memory", {}};
-  const auto config =
-      nlohmann::json::parse(runtime_config(settings, {"a.so", "tensorflow 2.21.0"}, "/t", {"x", "\xff"}));
+  const auto config = nlohmann::json::parse(
+      runtime_config(settings, {"a.so", "tensorflow 2.21.0"}, {.telemetry = "/t"}, {"x", "\xff"}));
   EXPECT_EQ(config["fast_percent"], 20.0);
-  for (const char* absent : {"fast_bytes", "slow_directory", "chunk_bytes", "workers", "record_file"}) {
+  EXPECT_EQ(config["policy"], "demand");
+  for (const char* absent : {"fast_bytes", "slow_directory", "chunk_bytes", "workers", "record_file", "plan_file",
+                             "graph_file", "machine_file"}) {
     EXPECT_FALSE(config.contains(absent)) << absent;
   }
+}
+
+TEST(RuntimeConfig, NamesTheFilesOfAPlanThatIsFollowed) {
+  MemorySettings settings;
+  settings.planning = {"deeptm", "sync", "mine.json", FollowedPlan{}};
+  const RunFiles files{.telemetry = "/t", .plan = "/p", .graph = "/g", .machine = "/m"};
+  const auto config = nlohmann::json::parse(runtime_config(settings, {"a.so", "tensorflow 2.21.0"}, files, {}));
+  EXPECT_EQ(config["policy"], "deeptm");
+  EXPECT_EQ(config["mode"], "sync");
+  EXPECT_EQ(config["plan_file"], "/p");
+  EXPECT_EQ(config["graph_file"], "/g");
+  EXPECT_EQ(config["machine_file"], "/m");  // the plan's own
 }
 
 TEST(SlowPlace, ReadsItsThreeForms) {

@@ -62,9 +62,28 @@ TEST(RuntimeConfig, OneLineNamesTheField) {
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"chunk_bytes":100000})"), HasSubstr("power of two"));
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"worker":2})"), HasSubstr("workers"));
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"workers":65})"), HasSubstr("workers"));
+  EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"policy":"best"})"), HasSubstr("policy: no policy 'best'"));
+  EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"policy":"autotm-async","mode":"sync"})"), HasSubstr("--mode async"));
+  EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"mode":"slow"})"), HasSubstr("'slow' is none of 'sync', 'async'"));
+  EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"plan_file":"p"})"), HasSubstr("goes with graph_file"));
+  EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"plan_file":"p","graph_file":"g"})"), HasSubstr("machine_file"));
+  EXPECT_EQ(error_of(R"({"fast_bytes":100000000,"policy":"deeptm+whole-tensors","mode":"sync"})"), "accepted");
   // The last field that is asked for is known, too.
   EXPECT_THAT(error_of(R"({"fast_bytes":100000000,"launcher":1,"worker":2})"), HasSubstr("worker: unknown"));
   EXPECT_EQ(error_of(R"({"fast_bytes":100000000,"io":"threads","remap":"mremap"})"), "accepted");
+}
+
+TEST(RuntimeConfig, PlansWhereSomethingIsToBePlanned) {
+  const auto plans = [](const std::string& fields) {
+    const auto config = deeptm::parse_config("{" + fields + "}");
+    EXPECT_TRUE(config) << config.error().message;
+    return config && deeptm::plans_live(*config);
+  };
+  EXPECT_TRUE(plans(R"("fast_bytes":100000000,"policy":"deeptm")"));
+  EXPECT_TRUE(plans(R"("fast_percent":99,"policy":"deeptm")"));
+  EXPECT_FALSE(plans(R"("fast_percent":100,"policy":"deeptm")"));
+  EXPECT_FALSE(plans(R"("fast_bytes":100000000)"));
+  EXPECT_FALSE(plans(R"("fast_bytes":1,"policy":"deeptm","plan_file":"p","graph_file":"g","machine_file":"m")"));
 }
 
 TEST(RuntimeConfig, ChunksAreAsLargeAsTheLimitAllows) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/follow_options.h"
 #include "cli/planning_options.h"
 #include "emulation/make_schedule.h"
 #include "graph/lifetimes.h"
@@ -12,15 +13,7 @@
 namespace deeptm::cli {
 namespace {
 
-// A graph that serves every batch is scaled to the run's.
-Result<Setting> load(const EmulationOptions& options, std::uint32_t batch) {
-  auto setting = load_setting(options.graph, options.machine, 0);
-  if (!setting || batch == 0) return setting;
-  const std::uint32_t recorded = setting->graph.origin.batch;
-  return recorded == 0 || recorded == batch ? std::move(setting) : load_setting(options.graph, options.machine, batch);
-}
-
-Result<Plan> plan_of(const EmulationOptions& options, const Setting& setting, const std::string& fast) {
+Result<Plan> plan_of(const FollowOptions& options, const Setting& setting, const std::string& fast) {
   if (!options.plan.empty()) return read_plan(options.plan, setting.graph, setting.machine);
   const auto limit = parse_fast_limit(fast);
   if (!limit) return fail("--fast: " + limit.error().message);
@@ -28,34 +21,30 @@ Result<Plan> plan_of(const EmulationOptions& options, const Setting& setting, co
   if (!policy) return fail("--policy: " + policy.error().message);
   const CopyMode mode = options.mode == "async" ? CopyMode::kAsync : CopyMode::kSync;
   if (auto works = works_in(*policy, mode); !works) return fail("--policy: " + works.error().message);
-  if (mode == CopyMode::kAsync && !setting.machine.copies_overlap_kernels) {
-    return fail(setting.machine.name + " copies nothing beside kernels: --mode sync");
-  }
+  if (auto copies = check_mode(mode, setting.machine); !copies) return tl::unexpected(copies.error());
   return policy->plan(setting.problem(fast_bytes_of(*limit, setting.graph), mode));
 }
 
 }  // namespace
 
 void EmulationOptions::add_to(CLI::App& app) {
-  auto* emulate = app.add_option(
-      "--emulate", machine, "make this run as slow as a plan is on a modelled machine; it stays in ordinary memory");
-  auto* file = app.add_option("--graph", graph, "the step graph of this very model (deeptm record)")->needs(emulate);
-  auto* planned = app.add_option("--plan", plan, "the plan to emulate (deeptm plan)")->needs(emulate);
-  auto* made = app.add_option("--policy", policy, "or the policy that makes one with --fast")->needs(emulate);
-  app.add_option("--mode", mode, "of --policy: whether copies run between kernels (sync) or beside them (async)")
-      ->check(CLI::IsMember({"sync", "async"}))
-      ->needs(made)
-      ->capture_default_str();
-  emulate->needs(file)->excludes(app.get_option("--slow"));
-  planned->excludes(made)->excludes(app.get_option("--fast"));
+  app.add_option("--emulate", machine,
+                 "make this run as slow as --plan, or a plan of --policy [--mode sync], is on a modelled machine; it "
+                 "stays in ordinary memory")
+      ->needs(app.get_option("--graph"))
+      ->excludes(app.get_option("--slow"))
+      ->excludes(app.get_option("--machine"));
 }
 
-Result<MemorySettings> EmulationOptions::settings(const std::string& fast, std::uint32_t batch) const {
+Result<MemorySettings> EmulationOptions::settings(const MemoryOptions& memory, const FollowOptions& follow,
+                                                  std::uint32_t batch) const {
+  const auto& [graph, plan, policy, mode, unused] = follow;
   if (plan.empty() == policy.empty()) return fail("--emulate needs --plan FILE or --policy NAME");
-  const auto setting = load(*this, batch);
+  if (!plan.empty() && memory.fast_given()) return fail("--fast: the plan to emulate has its limit; leave it out");
+  const auto setting = load_step(graph, machine, batch);
   if (!setting) return tl::unexpected(setting.error());
   const auto& [step, modelled, costs] = *setting;
-  const auto followed = plan_of(*this, *setting, fast);
+  const auto followed = plan_of(follow, *setting, memory.fast);
   if (!followed) return tl::unexpected(followed.error());
   if (const auto fault = verify(step, modelled, *followed)) {
     return fail(fmt::format("{}: {}: {}", plan.empty() ? policy : plan, to_string(fault->kind), fault->text));

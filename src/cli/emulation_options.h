@@ -6,20 +6,23 @@
 #include <string>
 
 #include "cli/command_line.h"
+#include "cli/memory_options.h"
 #include "launch/managed_run.h"
 
 namespace deeptm::cli {
 
-struct EmulationOptions {
-  std::string machine{}, graph{}, plan{}, policy{}, mode = "sync";
+struct FollowOptions;
 
-  // After the options of MemoryOptions: --fast is the policy's limit.
+struct EmulationOptions {
+  std::string machine{};
+
+  // After the options of MemoryOptions and FollowOptions.
   void add_to(CLI::App& app);
   bool given() const { return !machine.empty(); }
 
-  // Settings of a run in ordinary memory that is as slow as the plan is on the machine. `batch` of the run; 0: that of
-  // the graph. The error is for the user and names file and field.
-  Result<MemorySettings> settings(const std::string& fast, std::uint32_t batch) const;
+  // Settings of a run in ordinary memory that is as slow as the plan of `follow` is on the machine; --fast is its
+  // policy's limit. `batch` of the run; 0: that of the graph. The error is for the user and names file and field.
+  Result<MemorySettings> settings(const MemoryOptions& memory, const FollowOptions& follow, std::uint32_t batch) const;
 };
 
 }  // namespace deeptm::cli

@@ -5,6 +5,7 @@ namespace deeptm::cli {
 
 void MemoryOptions::add_to(CLI::App& app) {
   auto* limit = app.add_option("--fast", fast, "fast memory for all tensors: 4GiB, or 20% of the peak of live tensors");
+  fast_option = limit;
   if (fast.empty()) {
     limit->required();
   } else {

@@ -14,9 +14,11 @@ namespace deeptm::cli {
 struct MemoryOptions {
   std::string fast, slow{}, chunk{}, remap = "auto";
   std::optional<std::uint32_t> workers{};
+  const CLI::Option* fast_option = nullptr;
 
   // `fast` keeps its value as the default if it has one, else the option is required.
   void add_to(CLI::App& app);
+  bool fast_given() const { return fast_option != nullptr && fast_option->count() > 0; }
   // Checked; the error is for the user.
   Result<MemorySettings> settings() const;
 };

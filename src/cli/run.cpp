@@ -5,6 +5,7 @@
 #include "base/json_file.h"
 #include "cli/command_line.h"
 #include "cli/emulation_options.h"
+#include "cli/follow_options.h"
 #include "cli/memory_options.h"
 #include "cli/output.h"
 #include "cli/stack.h"
@@ -16,6 +17,7 @@ namespace {
 
 struct Options {
   MemoryOptions memory;
+  FollowOptions follow;
   EmulationOptions emulation;
   std::string record, json;
 };
@@ -39,9 +41,8 @@ RunRecord record_of(const std::vector<std::string>& command, const MemorySetting
 
 int run(const Options& options, std::vector<std::string> command) {
   if (command.empty()) return refuse("run: no command; write it behind --: deeptm run --fast 4GiB -- python train.py");
-  if (options.memory.fast.empty() && options.emulation.plan.empty()) return refuse("--fast is required");
-  auto settings =
-      options.emulation.given() ? options.emulation.settings(options.memory.fast, 0) : options.memory.settings();
+  if (options.memory.fast.empty() && options.follow.plan.empty()) return refuse("--fast is required");
+  auto settings = settings_of(options.memory, options.follow, options.emulation, 0);
   if (!settings) return refuse("run: " + settings.error().message);
   for (const std::string& file : {options.record, options.json}) {
     if (auto works = check_output(file); !works) return refuse("run: " + works.error().message);
@@ -50,6 +51,7 @@ int run(const Options& options, std::vector<std::string> command) {
 
   const auto stack = find_stack_for(command);
   if (!stack) return refuse(stack.error().message, kFailed);
+  if (auto same = check_framework(*settings, stack->adapter); !same) return refuse("run: " + same.error().message);
   Environment environment = Environment::current();
   for (const std::string& note : drop_hostile_settings(environment)) say(note);
   use_one_inter_op_thread(environment);
@@ -75,7 +77,8 @@ Subcommand add_run(CLI::App& app, const std::vector<std::string>& command) {
       app.add_subcommand("run", "run a command (behind --) whose TensorFlow tensors live in bounded fast memory");
   auto options = std::make_shared<Options>();
   options->memory.add_to(*sub);
-  sub->get_option("--fast")->required(false);  // a plan to emulate has its limit
+  sub->get_option("--fast")->required(false);  // a plan has its limit
+  options->follow.add_to(*sub);
   options->emulation.add_to(*sub);
   sub->add_option("--record", options->record, "write the step graph of the first training steps to this file");
   sub->add_option("--json", options->json, "write what was measured to this file");

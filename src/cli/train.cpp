@@ -8,6 +8,7 @@
 #include "cli/command_line.h"
 #include "cli/emulated_training.h"
 #include "cli/emulation_options.h"
+#include "cli/follow_options.h"
 #include "cli/memory_options.h"
 #include "cli/output.h"
 #include "cli/stack.h"
@@ -21,6 +22,7 @@ namespace {
 
 struct Options {
   MemoryOptions memory{.fast = "20%"};
+  FollowOptions follow;
   EmulationOptions emulation;
   Workload workload;
   bool compare = false, check = false;
@@ -121,6 +123,7 @@ void print_result(const Options& options, const RunRecord& record) {
                format_bytes(static_cast<std::uint64_t>(step.bytes_out)), step.waits, format_seconds(step.wait_seconds));
   }
   fmt::print("slow tier: {}\n", figures.slow_tier);
+  if (!figures.planning.empty()) fmt::print("plan: {}\n", figures.planning);
 }
 
 RunRecord record_for(const Options& options, const MemorySettings& settings) {
@@ -142,12 +145,12 @@ int run(const Options& options) {
   if (options.emulation.given() && options.compare) {
     return refuse("train: --emulate is compared with everything fast; --compare is for real tiers");
   }
-  auto settings = options.emulation.given() ? options.emulation.settings(options.memory.fast, options.workload.batch)
-                                            : options.memory.settings();
+  auto settings = settings_of(options.memory, options.follow, options.emulation, options.workload.batch);
   if (!settings) return refuse("train: " + settings.error().message);
   if (auto works = check_output(options.json); !works) return refuse("train: --json " + works.error().message);
   const auto stack = find_stack();
   if (!stack) return refuse(stack.error().message, kFailed);
+  if (auto same = check_framework(*settings, stack->adapter); !same) return refuse("train: " + same.error().message);
   RunRecord record = record_for(options, *settings);
   const Experiment experiment(stack->installation, stack->python, stack->adapter, options.workload,
                               std::filesystem::absolute(options.results), say);
@@ -185,6 +188,7 @@ Subcommand add_train(CLI::App& app) {
                   "alexnet, vgg19, mobilenet, resnet50, resnet152, inception_v4, transformer, lstm")
       ->required();
   options->memory.add_to(*sub);
+  options->follow.add_to(*sub);
   options->emulation.add_to(*sub);
   add_workload_options(*sub, options->workload);
   sub->add_option("--steps", options->workload.steps, "steps that are timed")

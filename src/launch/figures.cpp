@@ -100,6 +100,7 @@ RunFigures read_figures(const Telemetry& telemetry, std::size_t training_steps) 
   figures.framework = text_of(telemetry.framework);
   figures.error = text_of(telemetry.error);
   figures.recording = text_of(telemetry.recording);
+  figures.planning = text_of(telemetry.planning);
   figures.note = text_of(telemetry.note);
   return figures;
 }

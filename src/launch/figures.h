@@ -48,7 +48,7 @@ struct RunFigures {
   double wait_seconds = 0;
   std::vector<KernelWait> kernel_waits;  // the longest first
   EmulatedFigures emulated;
-  std::string slow_tier, remap, framework, error, recording, note;
+  std::string slow_tier, remap, framework, error, recording, planning, note;
 };
 
 // Looks at the last `training_steps` training steps for the figures per step; 0 means all.

@@ -50,8 +50,8 @@ Result<std::vector<std::string>> check_settings(const MemorySettings& settings) 
   return warnings;
 }
 
-std::string runtime_config(const MemorySettings& settings, const Adapter& adapter, const std::string& telemetry,
-                           const std::vector<std::string>& arguments, const std::string& emulation) {
+std::string runtime_config(const MemorySettings& settings, const Adapter& adapter, const RunFiles& files,
+                           const std::vector<std::string>& arguments) {
   nlohmann::json config;
   if (const auto* bytes = std::get_if<std::uint64_t>(&settings.fast)) {
     config["fast_bytes"] = *bytes;
@@ -64,10 +64,18 @@ std::string runtime_config(const MemorySettings& settings, const Adapter& adapte
   if (settings.workers) config["workers"] = *settings.workers;
   config["remap"] = settings.remap;
   if (!settings.record_file.empty()) config["record_file"] = settings.record_file.string();
+  config["policy"] = settings.planning.policy;
+  config["mode"] = settings.planning.mode;
+  if (!settings.planning.machine.empty()) config["machine_file"] = settings.planning.machine;
+  if (settings.planning.followed) {
+    config["plan_file"] = files.plan;
+    config["graph_file"] = files.graph;
+    config["machine_file"] = files.machine;
+  }
   config["command"] = arguments;
   config["framework"] = adapter.framework;
-  config["telemetry"] = telemetry;
-  if (!emulation.empty()) config["emulation_file"] = emulation;
+  config["telemetry"] = files.telemetry;
+  if (!files.emulation.empty()) config["emulation_file"] = files.emulation;
   config["launcher"] = ::getpid();
   // Arguments need not be UTF-8; the record shows them as well as it can.
   return config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -78,14 +86,23 @@ Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& ad
                                std::size_t training_steps) {
   const auto telemetry = SharedTelemetry::create();
   if (!telemetry) return tl::unexpected(telemetry.error());
-  std::optional<MemoryFile> schedule;
-  if (settings.emulation) {
-    auto file = MemoryFile::with("emulation", settings.emulation->schedule);
+  RunFiles files{.telemetry = telemetry->path()};
+  std::vector<MemoryFile> kept;
+  const auto keep = [&](const char* name, const std::string& contents, std::string& path) -> Result<void> {
+    auto file = MemoryFile::with(name, contents);
     if (!file) return tl::unexpected(file.error());
-    schedule.emplace(std::move(*file));
+    path = kept.emplace_back(std::move(*file)).path();
+    return {};
+  };
+  Result<void> made;
+  if (settings.emulation) made = keep("emulation", settings.emulation->schedule, files.emulation);
+  if (const auto& followed = settings.planning.followed) {
+    if (made) made = keep("plan", followed->plan, files.plan);
+    if (made) made = keep("graph", followed->graph, files.graph);
+    if (made) made = keep("machine", followed->machine, files.machine);
   }
-  load_adapter(environment, adapter.library,
-               runtime_config(settings, adapter, telemetry->path(), arguments, schedule ? schedule->path() : ""));
+  if (!made) return tl::unexpected(made.error());
+  load_adapter(environment, adapter.library, runtime_config(settings, adapter, files, arguments));
   const auto outcome = supervise({arguments, environment.lines()});
   if (!outcome) return tl::unexpected(outcome.error());
   return ManagedRun{*outcome, read_figures(**telemetry, training_steps)};

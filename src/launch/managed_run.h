@@ -30,6 +30,19 @@ struct EmulationSettings {
   double simulated_performance() const { return all_fast_seconds / step_seconds; }
 };
 
+// A plan of `deeptm plan` to follow: the texts of its files, checked, and the framework of its graph.
+struct FollowedPlan {
+  std::string plan, graph, machine;
+  std::string framework;  // "tensorflow 2.21.0"
+};
+
+// What moves bytes before they are touched (docs/configuration.md).
+struct PlanningSettings {
+  std::string policy = "demand", mode = "async";
+  std::string machine;  // name or file; "": measured
+  std::optional<FollowedPlan> followed{};
+};
+
 // How memory is managed; what --fast, --slow, ... say.
 struct MemorySettings {
   FastLimit fast = Percent{100};
@@ -38,6 +51,7 @@ struct MemorySettings {
   std::optional<std::uint32_t> workers;
   std::string remap = "auto";
   std::filesystem::path record_file;  // "": nothing is recorded
+  PlanningSettings planning{};
   std::optional<EmulationSettings> emulation{};
 };
 
@@ -55,9 +69,14 @@ struct ManagedRun {
 // warnings, a line each.
 Result<std::vector<std::string>> check_settings(const MemorySettings& settings);
 
-// The text given to the runtime (docs/configuration.md). `emulation`: the schedule's file, if there is one.
-std::string runtime_config(const MemorySettings& settings, const Adapter& adapter, const std::string& telemetry,
-                           const std::vector<std::string>& arguments, const std::string& emulation = "");
+// Files that are made for the runtime; "": none.
+struct RunFiles {
+  std::string telemetry{}, emulation{}, plan{}, graph{}, machine{};
+};
+
+// The text given to the runtime (docs/configuration.md).
+std::string runtime_config(const MemorySettings& settings, const Adapter& adapter, const RunFiles& files,
+                           const std::vector<std::string>& arguments);
 
 // Figures per step are those of the last `training_steps` training steps; 0 means all.
 Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& adapter,

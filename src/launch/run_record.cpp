@@ -36,6 +36,7 @@ void add_memory(const RunFigures& figures, json& out) {
   out["bytes_in"] = if_managed(figures.bytes_in);
   out["bytes_out"] = if_managed(figures.bytes_out);
   out["slow_tier"] = if_managed(figures.slow_tier);
+  out["plan"] = figures.planning.empty() ? json(nullptr) : json(figures.planning);
   out["training_steps"] = if_managed(figures.training_steps);
   out["evaluation_steps"] = if_managed(figures.evaluation_steps);
   const auto per_step = [&](double PerStep::*value) {
@@ -60,6 +61,10 @@ json to_json(const MemorySettings& settings) {
   out["chunk_bytes"] = settings.chunk_bytes;
   out["workers"] = or_null(settings.workers);
   out["remap"] = settings.remap;
+  out["policy"] = settings.planning.followed ? "plan" : settings.planning.policy;
+  out["mode"] = settings.planning.mode;
+  if (!settings.planning.machine.empty()) out["machine"] = settings.planning.machine;
+  if (const auto& followed = settings.planning.followed) out["plan"] = config_hash(followed->plan);
   if (const auto& emulation = settings.emulation) {
     out["emulation"] = {{"machine", emulation->machine},
                         {"policy", emulation->policy},

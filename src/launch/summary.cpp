@@ -101,6 +101,7 @@ std::vector<std::string> summarize(const RunFigures& figures, const Outcome& out
   lines.push_back(moved_line(figures));
   add_waits(figures, lines);
   if (!figures.recording.empty()) lines.push_back("recording: " + figures.recording);
+  if (!figures.planning.empty()) lines.push_back("plan: " + figures.planning);
   if (figures.failed_allocations != 0) {
     lines.push_back(fmt::format("allocations refused: {}", figures.failed_allocations));
   }

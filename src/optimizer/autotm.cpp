@@ -104,6 +104,7 @@ class AutoTm {
 
   LinearProgram::Limits stop_at() const {
     LinearProgram::Limits limits{.relative_gap = kGap, .nodes = kMostNodes, .seconds = std::max(1.0, seconds_left())};
+    limits.stop = [this] { return problem_.is_stopped(); };
     if (!problem_.progress) return limits;
     limits.progress = [this](double seconds, double gap) {
       problem_.progress(fmt::format("integer program: {:.0f} s, gap {:.1f} %", seconds, 100 * gap));

@@ -51,7 +51,8 @@ class BoundProgram {
     add_capacity();
     add_copies();
     // Long chains of windows take the simplex method five times as long.
-    const auto solution = program_.solve({.interior_point = problem_.mode == CopyMode::kAsync});
+    const auto solution = program_.solve(
+        {.interior_point = problem_.mode == CopyMode::kAsync, .stop = [this] { return problem_.is_stopped(); }});
     if (!solution) return tl::unexpected(solution.error());
     return Bound{solution->objective, program_.columns(), program_.rows()};
   }

@@ -10,9 +10,12 @@
 namespace deeptm {
 namespace {
 
-void report(int type, const char*, const HighsCallbackDataOut* out, HighsCallbackDataIn*, void* limits) {
+void called_back(int type, const char*, const HighsCallbackDataOut* out, HighsCallbackDataIn* in, void* given) {
+  const auto& limits = *static_cast<const LinearProgram::Limits*>(given);
   if (type == kHighsCallbackMipLogging) {
-    static_cast<const LinearProgram::Limits*>(limits)->progress(out->running_time, out->mip_gap);
+    limits.progress(out->running_time, out->mip_gap);
+  } else if (limits.stop()) {
+    in->user_interrupt = 1;
   }
 }
 
@@ -72,9 +75,11 @@ Result<LinearProgram::Solution> LinearProgram::solve(const Limits& limits) const
     for (const Term& term : limits.start) at.push_back(term.column), values.push_back(term.factor);
     Highs_setSparseSolution(highs.get(), static_cast<HighsInt>(at.size()), at.data(), values.data());
   }
-  if (limits.progress) {
-    Highs_setCallback(highs.get(), report, const_cast<Limits*>(&limits));
-    Highs_startCallback(highs.get(), kHighsCallbackMipLogging);
+  Highs_setCallback(highs.get(), called_back, const_cast<Limits*>(&limits));
+  if (limits.progress) Highs_startCallback(highs.get(), kHighsCallbackMipLogging);
+  if (limits.stop) {
+    for (const int type : {kHighsCallbackSimplexInterrupt, kHighsCallbackIpmInterrupt, kHighsCallbackMipInterrupt})
+      Highs_startCallback(highs.get(), type);
   }
   if (limits.interior_point) Highs_setStringOptionValue(highs.get(), "solver", "ipm");
   Highs_run(highs.get());

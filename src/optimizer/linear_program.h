@@ -41,6 +41,7 @@ class LinearProgram {
     std::vector<Term> start{};    // values of binaries, of a solution to start from; empty: none
     // Called now and then while whole numbers are searched for: seconds since the start, gap (infinite at first).
     std::function<void(double, double)> progress{};
+    std::function<bool()> stop{};  // asked now and then: whether to end without, or with the best, solution
   };
   struct Solution {
     double objective = 0.0;

@@ -10,14 +10,17 @@
 
 namespace deeptm {
 
+std::string framework_of(const GraphOrigin& origin) { return origin.framework + ' ' + origin.framework_version; }
+
+Result<void> check_framework(std::string_view recorded, std::string_view running) {
+  if (recorded == running) return {};
+  return fail(fmt::format("the plan's step was recorded with {}, this run has {}: record it anew (--record)", recorded,
+                          running));
+}
+
 Result<LivePlan> read_live_plan(const std::filesystem::path& plan, StepGraph graph, const Machine& machine,
-                                const PlanUser& user) {
-  if (auto suits = suits_run(machine, user.slow); !suits) return tl::unexpected(suits.error());
-  const std::string recorded = graph.origin.framework + ' ' + graph.origin.framework_version;
-  if (recorded != user.framework) {
-    return fail(fmt::format("the step was recorded with {}, this is {}: record it anew (deeptm run --record)", recorded,
-                            user.framework));
-  }
+                                std::string_view slow) {
+  if (auto suits = suits_run(machine, slow); !suits) return tl::unexpected(suits.error());
   auto read = read_plan(plan, graph, machine);
   if (!read) return tl::unexpected(read.error());
   if (const auto fault = verify(graph, machine, *read)) {

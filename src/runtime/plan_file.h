@@ -10,15 +10,15 @@
 
 namespace deeptm {
 
-// What a run has to be for a plan from a file.
-struct PlanUser {
-  std::string slow;       // "file" or "memory"
-  std::string framework;  // "tensorflow 2.21.0"
-};
-
-// A plan of `deeptm plan` for this graph on this machine, checked for such a run: that it is right, that a run can do
-// what it says, that its step was recorded with the same framework. The error is one line that says what would work.
+// A plan of `deeptm plan` for this graph on this machine, for a run whose slow tier is `slow` ("file" or "memory"):
+// checked that it is right and that a run can do what it says. The error is one line that says what would work.
 Result<LivePlan> read_live_plan(const std::filesystem::path& plan, StepGraph graph, const Machine& machine,
-                                const PlanUser& user);
+                                std::string_view slow);
+
+// Another framework, or another version ("tensorflow 2.21.0"), runs other kernels.
+Result<void> check_framework(std::string_view recorded, std::string_view running);
+
+// Of a graph, in the same form.
+std::string framework_of(const GraphOrigin& origin);
 
 }  // namespace deeptm

@@ -60,8 +60,8 @@ Result<void> Runtime::adopt_plan_file() {
   if (!machine) return tl::unexpected(machine.error());
   auto graph = read_graph(config_.graph_file);
   if (!graph) return tl::unexpected(graph.error());
-  auto plan =
-      read_live_plan(config_.plan_file, std::move(*graph), *machine, {config_.slow, config_.framework});
+  if (auto same = check_framework(framework_of(graph->origin), config_.framework); !same) return same;
+  auto plan = read_live_plan(config_.plan_file, std::move(*graph), *machine, config_.slow);
   if (!plan) return tl::unexpected(plan.error());
   tell_plan(fmt::format("{}: {}, from a file", describe(plan->graph), describe(*plan)));
   adopt(std::make_shared<const LivePlan>(std::move(*plan)));
@@ -88,7 +88,8 @@ std::uint64_t Runtime::plannable_bytes() const {
 }
 
 void Runtime::step_recorded(StepGraph&& graph, std::uint64_t signature) {
-  log_(DEEPTM_LOG_INFO, fmt::format("recorded: {}, medians over {} steps", describe(graph), graph.origin.recorded_steps));
+  log_(DEEPTM_LOG_INFO,
+       fmt::format("recorded: {}, medians over {} steps", describe(graph), graph.origin.recorded_steps));
   planner_->plan({std::move(graph), signature, plannable_bytes()});
 }
 
