@@ -170,6 +170,7 @@ def emulated(arguments):
 BENCHMARKS = {
     "memory": program("memory_bench", "Hot paths of allocator and kernel announcements."),
     "pager": program("pager_bench", "Sweeps over more memory than is fast."),
+    "background": program("background_planning_bench", "What planning in the background costs whoever computes."),
     "planning": program("planning_bench", "Reading, planning, verifying, simulating up to a million tensors."),
     "joint": joint,
     "literature": literature,

@@ -91,7 +91,7 @@ def test_options_that_do_not_fit(deeptm, graph, options, expected):
 
 def test_emulation_needs_a_graph(deeptm):
     assert "--graph" in refused(deeptm(*TRAIN, "optane-4dimm", "--policy", "lru"))
-    assert "--emulate" in refused(deeptm("run", "--fast", "20%", "--policy", "lru", "--", "true"))
+    assert "--emulate" in refused(deeptm("run", "--fast", "20%", "--graph", "x.graph.json", "--", "true"))
 
 
 def test_placements_need_a_machine_that_kernels_can_work_in(deeptm):
