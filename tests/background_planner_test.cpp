@@ -16,10 +16,10 @@
 namespace deeptm {
 namespace {
 
-using testing::tiny_machine;
-using testing::two_tensors;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::tiny_machine;
+using testing::two_tensors;
 
 RecordedStep step(std::uint64_t signature, std::uint64_t fast_bytes = 100) {
   return {two_tensors().graph(), signature, fast_bytes};
@@ -74,8 +74,7 @@ TEST(BackgroundPlanner, DeliversPlansThatAreRightInOrder) {
   EXPECT_LE(first.bound_seconds, first.step_seconds);
   EXPECT_GE(first.bound_seconds, first.all_fast_seconds);
 
-  const auto again =
-      plan_step(step(7), tiny_machine(), *find_policy("deeptm"), CopyMode::kAsync, [] { return false; });
+  const auto again = plan_step(step(7), tiny_machine(), *find_policy("deeptm"), CopyMode::kAsync, [] { return false; });
   EXPECT_EQ(again->plan, first.plan);
   EXPECT_EQ(again->step_seconds, first.step_seconds);
 }

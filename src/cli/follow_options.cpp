@@ -45,9 +45,11 @@ void FollowOptions::add_to(CLI::App& app) {
   auto* made = app.add_option("--policy", policy,
                               "what plans the recorded first steps while training goes on, NAME or NAME+OPTION as for "
                               "deeptm plan; demand: nothing does [deeptm]");
-  app.add_option("--mode", mode, "of --policy: whether copies run between kernels (sync) or beside them (async) [async]")
+  app.add_option("--mode", mode,
+                 "of --policy: whether copies run between kernels (sync) or beside them (async) [async]")
       ->check(CLI::IsMember({"sync", "async"}));
-  app.add_option("--machine", machine, "the machine to plan for, a file of deeptm calibrate [measured]; of --plan: its own");
+  app.add_option("--machine", machine,
+                 "the machine to plan for, a file of deeptm calibrate [measured]; of --plan: its own");
   planned->excludes(made);
 }
 

@@ -91,6 +91,7 @@ class Runtime {
   std::unique_ptr<Emulator> emulator_;          // none: nothing is emulated
   std::mutex plans_mutex_;
   std::vector<std::shared_ptr<const LivePlan>> plans_;
+  bool plan_told_ = false;  // telemetry's line is about a plan, or why there is none
   std::atomic<std::uint64_t> peak_followed_{0}, kernel_count_{0};
 };
 

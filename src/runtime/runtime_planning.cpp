@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <thread>
+#include <utility>
 
 #include "graph/graph_file.h"
 #include "machine/machine_json.h"
@@ -88,8 +89,15 @@ std::uint64_t Runtime::plannable_bytes() const {
 }
 
 void Runtime::step_recorded(StepGraph&& graph, std::uint64_t signature) {
-  log_(DEEPTM_LOG_INFO,
-       fmt::format("recorded: {}, medians over {} steps", describe(graph), graph.origin.recorded_steps));
+  const std::string what = describe(graph);
+  log_(DEEPTM_LOG_INFO, fmt::format("recorded: {}, medians over {} steps", what, graph.origin.recorded_steps));
+  {
+    const std::lock_guard lock(plans_mutex_);
+    if (!plan_told_) {
+      note(telemetry_->planning, sizeof telemetry_->planning,
+           fmt::format("{}: recorded, but the run ended before it was planned", what));
+    }
+  }
   planner_->plan({std::move(graph), signature, plannable_bytes()});
 }
 
@@ -101,7 +109,7 @@ void Runtime::record_unknown(std::uint64_t signature) {
 // The first line stays for the summary: as a rule it is about the step that trains.
 void Runtime::tell_plan(const std::string& line) {
   const std::lock_guard lock(plans_mutex_);
-  if (telemetry_->planning[0] == '\0') note(telemetry_->planning, sizeof telemetry_->planning, line);
+  if (!std::exchange(plan_told_, true)) note(telemetry_->planning, sizeof telemetry_->planning, line);
   log_(DEEPTM_LOG_INFO, "plan: " + line);
 }
 
