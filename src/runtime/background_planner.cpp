@@ -2,6 +2,7 @@
 #include "runtime/background_planner.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sched.h>
 
 #include <chrono>
@@ -99,7 +100,12 @@ void BackgroundPlanner::stop() {
     ending = std::move(thread_);
   }
   wanted_.notify_one();
-  if (ending.joinable()) ending.join();
+  if (!ending.joinable()) return;
+  // On a busy machine the thread would wait long for its turn to see that it is over. Where that is not permitted, it
+  // does.
+  const sched_param param{};
+  ::pthread_setschedparam(ending.native_handle(), SCHED_OTHER, &param);
+  ending.join();
 }
 
 void BackgroundPlanner::work() {
@@ -120,6 +126,7 @@ void BackgroundPlanner::plan_one(RecordedStep step) {
   try {
     if (!std::exchange(machine_known_, true)) {
       machine_ = hooks_.machine();
+      if (stopped_) return;
       // Not before: a thread that waits for idle time would find the slow tier slower than the pager does.
       take_idle_time_only();
     }

@@ -24,7 +24,7 @@ std::string_view tier_name(std::string_view slow) { return slow == "memory" ? kS
 Result<TierTraffic::Rates> best_of(TierTraffic& traffic, TierTraffic::Threads threads, std::uint64_t piece) {
   TierTraffic::Rates best;
   for (int look = 0; look < kLooks; ++look) {
-    const auto rates = traffic.run(threads, piece, kLookSeconds);
+    auto rates = traffic.run(threads, piece, kLookSeconds);
     if (!rates) return rates;
     if (rates->in + rates->out > best.in + best.out) best = *rates;
   }
