@@ -30,9 +30,10 @@ Result<LivePlan> read_live_plan(const std::filesystem::path& plan, StepGraph gra
     return fail(fmt::format("{}: recomputes: {}, which runs can't follow; plan without recompute", plan.string(),
                             read->recomputes.size()));
   }
-  const StepCosts costs = step_costs(graph, machine);
+  const Machine here = with_recorded_durations(machine);
+  const StepCosts costs = step_costs(graph, here);
   LivePlan live;
-  live.step_seconds = simulate(graph, machine, costs, *read).step_seconds;
+  live.step_seconds = simulate(graph, here, costs, *read).step_seconds;
   live.all_fast_seconds = costs.all_fast_seconds();
   live.plan = std::move(*read);
   live.graph = std::move(graph);

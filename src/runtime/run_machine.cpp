@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/bytes.h"
 #include "machine/machine_json.h"
@@ -100,8 +101,12 @@ Result<Machine> find_run_machine(const std::string& name_or_file, std::string_vi
   auto machine = find_machine(name_or_file);
   if (!machine) return machine;
   if (auto suits = suits_run(*machine, slow); !suits) return tl::unexpected(suits.error());
-  machine->compute.flops_per_second = 0.0;
-  machine->compute.by_type.clear();
+  return with_recorded_durations(std::move(*machine));
+}
+
+Machine with_recorded_durations(Machine machine) {
+  machine.compute.flops_per_second = 0.0;
+  machine.compute.by_type.clear();
   return machine;
 }
 

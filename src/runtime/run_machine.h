@@ -26,6 +26,9 @@ Result<Machine> measure_run_machine(Tier& slow, const RunTraffic& traffic);
 // would work. Kernels take their recorded durations, whatever the machine computes at.
 Result<Machine> find_run_machine(const std::string& name_or_file, std::string_view slow);
 
+// The same machine, on which kernels take their recorded durations, as they do in a run.
+Machine with_recorded_durations(Machine machine);
+
 // Whether plans for this machine can be followed by such a run.
 Result<void> suits_run(const Machine& machine, std::string_view slow);
 
