@@ -189,6 +189,9 @@ TEST_F(FileTierTest, WrongOptionsAreNamed) {
   wanted.queue_depth = 0;
   EXPECT_THAT(said(wanted), HasSubstr("queue_depth"));
   wanted = options(directory_);
+  wanted.planned_bytes = 0;
+  EXPECT_THAT(said(wanted), HasSubstr("planned_bytes"));
+  wanted = options(directory_);
   wanted.max_rings = 0;
   EXPECT_THAT(said(wanted), HasSubstr("max_rings"));
 }
@@ -353,6 +356,39 @@ TEST_P(FileTierIo, ForkedChildGetsAnError) {
   memory.fill_byte(0);
   ASSERT_TRUE(ok(tier->read(list)));
   EXPECT_TRUE(PageBuffer::holds(memory.data(), kPage, 4));
+}
+
+// Going first in the device's queue is a privilege; without it demand goes on without, also in what is under way.
+TEST_P(FileTierIo, DemandBesidePlannedWithoutPrivileges) {
+  const std::string line = in_child([&]() -> std::string {
+    auto tier = open_file_tier(options(directory_, GetParam()));
+    if (!tier || !(*tier)->reserve(24 * kMiB)) return "no tier";
+    constexpr uid_t kNobody = 65534;
+    if (geteuid() == 0 && (setgid(kNobody) != 0 || setuid(kNobody) != 0)) return "cannot become nobody";
+    std::atomic<bool> failed = false;
+    std::jthread planned([&](const std::stop_token& stop) {
+      PageBuffer memory(8 * kMiB);
+      const Segment list[] = {{0, memory.data(), memory.bytes()}};
+      while (!stop.stop_requested()) {
+        if (!(*tier)->transfer(Direction::kWrite, list, {Priority::kPlanned, stop})) failed = true;
+      }
+    });
+    PageBuffer memory(8 * kMiB);
+    std::vector<Segment> list;
+    for (std::uint64_t i = 0; i < 8; ++i) list.push_back({(8 + 2 * i) * kMiB, memory.data() + i * kMiB, kMiB});
+    for (std::uint64_t round = 1; round <= 10; ++round) {
+      memory.fill(round);
+      if (auto done = (*tier)->write(list); !done) return done.error().message;
+      memory.fill_byte(0);
+      if (auto done = (*tier)->read(list); !done) return done.error().message;
+      if (!PageBuffer::holds(memory.data(), memory.bytes(), round)) return "wrong bytes";
+    }
+    planned.request_stop();
+    planned.join();
+    return failed ? "a planned transfer failed" : "good";
+  });
+  if (line == "cannot become nobody") GTEST_SKIP() << line;
+  EXPECT_EQ(line, "good");
 }
 
 // Few descriptors: the rings there are get shared, and no caller fails.

@@ -15,6 +15,7 @@
 #include <memory>
 #include <numeric>
 #include <random>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -204,6 +205,108 @@ TEST_P(TierConformance, ThreadsOnDisjointRanges) {
   };
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < kThreads; ++i) threads.emplace_back(work, i);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_P(TierConformance, SmallSegmentsThatAdjoinOnTheTierAndNotInMemory) {
+  constexpr std::size_t kCount = 700;
+  PageBuffer memory(kCount * kPage);
+  ASSERT_TRUE(ok(tier_->reserve(memory.bytes())));
+  std::vector<Segment> segments;
+  // 700 and 37 have no common divisor: each page is used once, and no two that follow each other adjoin in memory.
+  for (std::size_t i = 0; i < kCount; ++i)
+    segments.push_back({i * kPage, memory.data() + i * 37 % kCount * kPage, kPage});
+  round_trip(segments, memory, 31);
+}
+
+TEST_P(TierConformance, StoppedBeforeItBeganMovesNothing) {
+  ASSERT_TRUE(ok(tier_->reserve(kMiB)));
+  PageBuffer memory(4 * kPage);
+  memory.fill_byte(7);
+  const Segment list[] = {{0, memory.data(), kPage}, {kPage, memory.data() + kPage, kPage}};
+  std::stop_source stop;
+  stop.request_stop();
+  for (const Direction direction : {Direction::kRead, Direction::kWrite}) {
+    const auto done = tier_->transfer(direction, list, {Priority::kPlanned, stop.get_token()});
+    ASSERT_TRUE(done) << done.error().message;
+    EXPECT_EQ(*done, 0U);
+  }
+  EXPECT_TRUE(memory.all_are(7));
+}
+
+// Whenever the stop comes: the segments that are said to be done are, and nothing is in flight any more.
+TEST_P(TierConformance, StoppedOnItsWaySaysHowFarItCame) {
+  constexpr std::size_t kCount = 96, kBytes = 512 * kKiB;
+  PageBuffer memory(kCount * kBytes);
+  ASSERT_TRUE(ok(tier_->reserve(2 * memory.bytes())));
+  std::vector<Segment> list;
+  // Every other slot: nothing adjoins.
+  for (std::size_t i = 0; i < kCount; ++i) list.push_back({2 * i * kBytes, memory.data() + i * kBytes, kBytes});
+  const auto slot = [&](std::size_t i) { return memory.data() + i * kBytes; };
+  const auto fill = [&](std::uint64_t seed) {
+    for (std::size_t i = 0; i < kCount; ++i) PageBuffer::fill(slot(i), kBytes, seed + i);
+  };
+  for (std::uint64_t round = 1; round <= 12; ++round) {
+    SCOPED_TRACE(fmt::format("round {}", round));
+    fill(1000 * round);
+    ASSERT_TRUE(ok(tier_->write(list)));
+    fill(1000 * round + 500);
+    std::stop_source stop;
+    std::atomic<bool> begun = false;
+    std::thread stopper([&] {
+      begun.wait(false);
+      for (std::uint64_t i = 0; i < round * round; ++i) std::this_thread::yield();
+      stop.request_stop();
+    });
+    begun = true;
+    begun.notify_one();
+    const Direction direction = round % 2 == 0 ? Direction::kRead : Direction::kWrite;
+    const auto done = tier_->transfer(direction, list, {Priority::kPlanned, stop.get_token()});
+    stopper.join();
+    ASSERT_TRUE(done) << done.error().message;
+    ASSERT_LE(*done, kCount);
+    if (direction == Direction::kWrite) {
+      memory.fill_byte(0);
+      ASSERT_TRUE(ok(tier_->read(list)));
+    }
+    const std::uint64_t seed = 1000 * round + (direction == Direction::kRead ? 0 : 500);
+    for (std::size_t i = 0; GetParam().keeps_bytes && i < *done; ++i) {
+      ASSERT_TRUE(PageBuffer::holds(slot(i), kBytes, seed + i)) << "segment " << i << " of " << *done;
+    }
+    // A late read would change this.
+    memory.fill_byte(0xEE);
+    ASSERT_TRUE(ok(tier_->write({list.data(), 1})));
+    ASSERT_TRUE(memory.all_are(0xEE));
+  }
+}
+
+TEST_P(TierConformance, DemandBesidePlannedTransfers) {
+  constexpr std::size_t kThreads = 4, kChunks = 24, kChunk = 256 * kKiB;
+  ASSERT_TRUE(ok(tier_->reserve(2 * kThreads * kChunks * kChunk)));
+  std::atomic<int> wrong = 0;
+  // The half of the tier that is not the other kind's.
+  const auto work = [&](std::size_t thread, Priority priority) {
+    PageBuffer memory(kChunks * kChunk);
+    const std::uint64_t base = (thread + (priority == Priority::kDemand ? kThreads : 0)) * memory.bytes();
+    std::vector<Segment> list;
+    for (std::size_t i = 0; i < kChunks; ++i) list.push_back({base + i * kChunk, memory.data() + i * kChunk, kChunk});
+    for (std::uint64_t round = 1; round <= 4; ++round) {
+      memory.fill(100 * thread + round);
+      PageBuffer copy(memory.bytes());
+      std::memcpy(copy.data(), memory.data(), memory.bytes());
+      const auto all = [&](const Result<std::size_t>& done) { return done && *done == kChunks; };
+      if (!all(tier_->transfer(Direction::kWrite, list, {priority, {}}))) ++wrong;
+      memory.fill_byte(0);
+      if (!all(tier_->transfer(Direction::kRead, list, {priority, {}}))) ++wrong;
+      if (GetParam().keeps_bytes && std::memcmp(memory.data(), copy.data(), memory.bytes()) != 0) ++wrong;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back(work, i, Priority::kPlanned);
+    threads.emplace_back(work, i, Priority::kDemand);
+  }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
 }

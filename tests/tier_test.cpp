@@ -59,39 +59,85 @@ INSTANTIATE_TEST_SUITE_P(
 
 // --- Pieces ---------------------------------------------------------------------------------------------------------
 
+std::vector<Piece> pieces_of(std::span<const Segment> list, std::size_t piece_bytes) {
+  PieceCutter cutter(list, piece_bytes);
+  std::vector<Piece> pieces;
+  for (Piece piece; cutter.next(piece);) pieces.push_back(piece);
+  EXPECT_EQ(cutter.segments_cut(), list.size());
+  return pieces;
+}
+
+std::vector<std::pair<std::uint64_t, std::size_t>> where(const std::vector<Piece>& pieces) {
+  std::vector<std::pair<std::uint64_t, std::size_t>> ranges;
+  for (const Piece& piece : pieces) ranges.emplace_back(piece.offset, piece.bytes);
+  return ranges;
+}
+
 TEST(PieceCutter, CutsInOrderAndSkipsEmptySegments) {
   std::byte* base = nullptr;
-  const Segment list[] = {{0, base, 0}, {8192, base, 10240}, {40960, base, 4096}};
-  PieceCutter cutter(list, 4096);
+  const Segment list[] = {{0, base, 0}, {8192, base, 10240}, {40960, base, 4096}, {0, base, 0}};
   // 10240 = 4096 + 4096 + 2048
-  std::vector<std::pair<std::uint64_t, std::size_t>> pieces;
-  while (const auto piece = cutter.next()) pieces.emplace_back(piece->offset, piece->bytes);
-  EXPECT_THAT(pieces, testing::ElementsAre(std::pair(8192U, 4096U), std::pair(12288U, 4096U), std::pair(16384U, 2048U),
-                                           std::pair(40960U, 4096U)));
+  EXPECT_THAT(where(pieces_of(list, 4096)), testing::ElementsAre(std::pair(8192U, 4096U), std::pair(12288U, 4096U),
+                                                                 std::pair(16384U, 2048U), std::pair(40960U, 4096U)));
+}
+
+TEST(PieceCutter, SegmentsThatAdjoinOnTheTierSharePieces) {
+  PageBuffer memory(16 * kPage);
+  std::byte* const at = memory.data();
+  const auto page = [&](std::size_t i) { return at + i * kPage; };
+  // On the tier pages 4 to 9, then 20, then 10; in memory 0 and 1 adjoin, as do the two of the fourth.
+  const Segment list[] = {{4 * kPage, page(0), kPage},     {5 * kPage, page(1), kPage},  {6 * kPage, page(7), kPage},
+                          {7 * kPage, page(9), 3 * kPage}, {20 * kPage, page(3), kPage}, {10 * kPage, page(4), kPage}};
+  // Pieces of 5 pages: 4 to 8, and what is left of the fourth segment; 20 and 10 adjoin nothing.
+  const auto pieces = pieces_of(list, 5 * kPage);
+  ASSERT_THAT(where(pieces), testing::ElementsAre(std::pair(4 * kPage, 5 * kPage), std::pair(9 * kPage, kPage),
+                                                  std::pair(20 * kPage, kPage), std::pair(10 * kPage, kPage)));
+  ASSERT_EQ(pieces[0].memory.size(), 3U);
+  EXPECT_EQ(pieces[0].memory[0].iov_base, page(0));
+  EXPECT_EQ(pieces[0].memory[0].iov_len, 2 * kPage);
+  EXPECT_EQ(pieces[0].memory[1].iov_base, page(7));
+  EXPECT_EQ(pieces[0].memory[2].iov_base, page(9));
+  EXPECT_EQ(pieces[0].memory[2].iov_len, 2 * kPage);
+  EXPECT_EQ(pieces[1].memory[0].iov_base, page(11));
+}
+
+TEST(PieceCutter, CountsSegmentsThatAreCutToTheirEnd) {
+  const Segment list[] = {{0, nullptr, 8192}, {8192, nullptr, 4096}, {12288, nullptr, 8192}};
+  PieceCutter cutter(list, 4096);
+  std::vector<std::size_t> counts{cutter.segments_cut()};
+  for (Piece piece; cutter.next(piece);) counts.push_back(cutter.segments_cut());
+  EXPECT_THAT(counts, testing::ElementsAre(0, 0, 1, 2, 2, 3));
 }
 
 TEST(Advance, ShortTransferGoesOnAtTheLastWholeBlock) {
-  PageBuffer memory(16384);
-  Piece piece{{65536, memory.data(), 16384}};
+  PageBuffer memory(4 * kPage);
+  std::byte* const at = memory.data();
+  Piece piece{65536, 4 * kPage, {{at, kPage}, {at + 3 * kPage, kPage}, {at, 2 * kPage}}};
   // 5000 bytes done: one block of 4096 is whole, 12288 are left.
   auto done = advance(piece, 5000);
   ASSERT_TRUE(done);
   EXPECT_FALSE(*done);
-  EXPECT_EQ(piece.rest.offset, 65536U + 4096U);
-  EXPECT_EQ(piece.rest.memory, memory.data() + 4096);
-  EXPECT_EQ(piece.rest.bytes, 12288U);
-  done = advance(piece, 12288);
+  EXPECT_EQ(piece.offset, 65536U + 4096U);
+  EXPECT_EQ(piece.bytes, 12288U);
+  ASSERT_EQ(piece.memory.size(), 2U);
+  EXPECT_EQ(piece.memory[0].iov_base, at + 3 * kPage);
+  // Two more, which ends in the middle of the last range.
+  ASSERT_FALSE(advance(piece, 8192).value_or(true));
+  ASSERT_EQ(piece.memory.size(), 1U);
+  EXPECT_EQ(piece.memory[0].iov_base, at + kPage);
+  EXPECT_EQ(piece.memory[0].iov_len, kPage);
+  done = advance(piece, 4096);
   ASSERT_TRUE(done);
   EXPECT_TRUE(*done);
 }
 
 TEST(Advance, InterruptionRepeatsAndErrorsFail) {
-  Piece piece{{0, nullptr, 8192}};
+  Piece piece{0, 8192, {{nullptr, 8192}}};
   for (const int code : {EINTR, EAGAIN}) {
     const auto again = advance(piece, -code);
     ASSERT_TRUE(again);
     EXPECT_FALSE(*again);
-    EXPECT_EQ(piece.rest.bytes, 8192U);
+    EXPECT_EQ(piece.bytes, 8192U);
   }
   const auto broken = advance(piece, -EIO);
   ASSERT_FALSE(broken);
@@ -102,7 +148,7 @@ TEST(Advance, InterruptionRepeatsAndErrorsFail) {
 }
 
 TEST(Advance, DoesNotRepeatForEver) {
-  Piece piece{{0, nullptr, 8192}};
+  Piece piece{0, 8192, {{nullptr, 8192}}};
   int repeats = 0;
   while (advance(piece, -EAGAIN) && repeats < 1'000'000) ++repeats;
   EXPECT_LT(repeats, 1'000'000);
@@ -238,6 +284,11 @@ TEST_F(DoublesTest, TraceWritesDownWhatHappened) {
   EXPECT_THAT(to_string(calls[2]), HasSubstr("failed: memory tier"));
   EXPECT_EQ(trace.bytes(Direction::kWrite), 4 * kPage);
   EXPECT_EQ(trace.bytes(Direction::kRead), kPage);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(trace.transfer(Direction::kRead, list_, {Priority::kPlanned, stop.get_token()}).value_or(9), 0U);
+  EXPECT_EQ(trace.calls().back().priority, Priority::kPlanned);
+  EXPECT_THAT(trace.calls().back().ranges, testing::IsEmpty());
   trace.clear();
   EXPECT_TRUE(trace.calls().empty());
 }

@@ -19,20 +19,21 @@
 namespace deeptm {
 namespace {
 
-// The largest request pread and pwrite take at once, in whole blocks.
+// The largest request the system takes at once, in whole blocks.
 constexpr std::size_t kLargestCall = 1 * kGiB;
 
 std::string text_of(int code) { return std::system_category().message(code); }
 
-TransferResult transfer_here(int file, Direction direction, std::span<const Segment> segments) {
-  PieceCutter pieces(segments, kLargestCall);
-  while (const std::optional<Segment> next = pieces.next()) {
-    Piece piece{*next};
+TransferResult transfer_here(int file, Direction direction, std::span<const Segment> segments, std::size_t piece_bytes,
+                             const std::stop_token& stop) {
+  PieceCutter pieces(segments, piece_bytes);
+  Piece piece;
+  while (!stop.stop_requested() && pieces.next(piece)) {
     for (bool done = false; !done;) {
-      const Segment& rest = piece.rest;
-      const auto offset = static_cast<off_t>(rest.offset);
-      const ssize_t moved = direction == Direction::kRead ? pread(file, rest.memory, rest.bytes, offset)
-                                                          : pwrite(file, rest.memory, rest.bytes, offset);
+      const auto offset = static_cast<off_t>(piece.offset);
+      const int ranges = static_cast<int>(piece.memory.size());
+      const ssize_t moved = direction == Direction::kRead ? preadv(file, piece.memory.data(), ranges, offset)
+                                                          : pwritev(file, piece.memory.data(), ranges, offset);
       if (moved < 0 && errno == EAGAIN) {
         sched_yield();
         errno = EAGAIN;
@@ -42,7 +43,7 @@ TransferResult transfer_here(int file, Direction direction, std::span<const Segm
       done = *after;
     }
   }
-  return {};
+  return pieces.segments_cut();
 }
 
 class FileTier final : public Tier {
@@ -82,28 +83,28 @@ class FileTier final : public Tier {
 
   std::uint64_t reserved_bytes() const override { return reserved_bytes_; }
 
-  Result<void> read(std::span<const Segment> segments) override { return transfer(Direction::kRead, segments); }
-  Result<void> write(std::span<const Segment> segments) override { return transfer(Direction::kWrite, segments); }
-
- private:
-  Result<void> transfer(Direction direction, std::span<const Segment> segments) {
-    if (auto valid = check_segments(where_, direction, segments, reserved_bytes_); !valid) return valid;
+  Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
+                               const TransferOptions& options) override {
+    if (auto valid = check_segments(where_, direction, segments, reserved_bytes_); !valid) {
+      return tl::unexpected(valid.error());
+    }
     // The rings are not mapped in a child, and its writes would change the parent's bytes.
     if (getpid() != owner_) {
       return fail(where_ + ": used by a forked child of the process that opened it; only that process may");
     }
+    const int file = file_.descriptor();
     const TransferResult result = rings_ != nullptr
-                                      ? rings_->transfer(file_.descriptor(), direction, segments, options_.piece_bytes)
-                                      : transfer_here(file_.descriptor(), direction, segments);
-    if (result) return {};
+                                      ? rings_->transfer(file, direction, segments, options)
+                                      : transfer_here(file, direction, segments, options_.piece_bytes, options.stop);
+    if (result) return *result;
     const TransferFailure& failure = result.error();
     const bool full = failure.code == ENOSPC || failure.code == EDQUOT;
-    return fail(fmt::format("{}: {} of {} bytes at offset {} failed: {}{}", where_, to_string(direction),
-                            failure.rest.bytes, failure.rest.offset,
-                            failure.code == 0 ? "the file ended early" : text_of(failure.code),
+    return fail(fmt::format("{}: {} of {} bytes at offset {} failed: {}{}", where_, to_string(direction), failure.bytes,
+                            failure.offset, failure.code == 0 ? "the file ended early" : text_of(failure.code),
                             full ? "; free some space or name another directory with --slow file:DIR" : ""));
   }
 
+ private:
   const FileTierOptions options_;
   const std::string where_;
   const std::string how_;
@@ -120,6 +121,7 @@ Result<void> check_options(const FileTierOptions& options) {
     return fail(
         fmt::format("file tier: piece_bytes is {}; it must be a multiple of 4096 up to 1 GiB", options.piece_bytes));
   }
+  if (options.planned_bytes == 0) return fail("file tier: planned_bytes is 0; it must be at least a piece");
   if (options.queue_depth == 0 || options.queue_depth > 4096) {
     return fail(fmt::format("file tier: queue_depth is {}; it must be from 1 to 4096", options.queue_depth));
   }
@@ -137,7 +139,7 @@ Result<std::unique_ptr<Tier>> open_file_tier(FileTierOptions options) {
   std::unique_ptr<UringPool> rings;
   std::string how = "pread and pwrite";
   if (options.io != FileIo::kThreads) {
-    auto pool = UringPool::create(options.queue_depth, options.max_rings);
+    auto pool = UringPool::create({options.queue_depth, options.max_rings, options.piece_bytes, options.planned_bytes});
     if (pool) {
       rings = std::move(*pool);
       how = "io_uring";

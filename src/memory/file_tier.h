@@ -21,8 +21,10 @@ enum class FileIo : std::uint8_t {
 struct FileTierOptions {
   std::filesystem::path directory;
   FileIo io = FileIo::kAuto;
-  unsigned queue_depth = 16;                          // pieces in flight per caller (io_uring)
-  std::size_t piece_bytes = std::size_t{512} * 1024;  // largest single request (io_uring); a multiple of 4096
+  unsigned queue_depth = 16;                       // pieces in flight per caller (io_uring)
+  std::size_t piece_bytes = std::size_t{2} << 20;  // largest single request; a multiple of 4096
+  // Planned transfers of one direction have at most this in flight, all callers together, but a piece each (io_uring).
+  std::size_t planned_bytes = std::size_t{8} << 20;
   unsigned max_rings = 16;                // more concurrent callers than this wait for each other (io_uring)
   bool allow_memory_file_system = false;  // tmpfs and ramfs: memory itself, so only for tests
 };

@@ -13,6 +13,8 @@ namespace {
 
 // A device that answers EAGAIN this often for one piece will not take it.
 constexpr unsigned kMaxRetries = 10'000;
+// Ranges of memory in one piece: the kernel's block layer takes no more at once (BIO_MAX_VECS).
+constexpr std::size_t kMostRanges = 256;
 
 bool aligned(std::uint64_t value) { return value % kTierAlignment == 0; }
 
@@ -47,29 +49,55 @@ Result<void> check_segments(std::string_view tier, Direction direction, std::spa
   return {};
 }
 
-std::optional<Segment> PieceCutter::next() {
-  while (!segments_.empty() && done_ == segments_.front().bytes) {
-    segments_ = segments_.subspan(1);
+void PieceCutter::skip_done() {
+  while (at_ < segments_.size() && done_ == segments_[at_].bytes) {
+    ++at_;
     done_ = 0;
   }
-  if (segments_.empty()) return std::nullopt;
-  const Segment& s = segments_.front();
-  const Segment piece{s.offset + done_, s.memory + done_, std::min(piece_bytes_, s.bytes - done_)};
-  done_ += piece.bytes;
-  return piece;
+}
+
+bool PieceCutter::next(Piece& piece) {
+  piece.bytes = 0;
+  piece.memory.clear();
+  piece.retries = 0;
+  for (skip_done(); at_ < segments_.size() && piece.bytes < piece_bytes_; skip_done()) {
+    const Segment& s = segments_[at_];
+    const std::uint64_t offset = s.offset + done_;
+    std::byte* const memory = s.memory + done_;
+    if (piece.bytes == 0) piece.offset = offset;
+    if (offset != piece.offset + piece.bytes) break;
+    const std::size_t bytes = std::min(piece_bytes_ - piece.bytes, s.bytes - done_);
+    if (!piece.memory.empty() &&
+        static_cast<std::byte*>(piece.memory.back().iov_base) + piece.memory.back().iov_len == memory) {
+      piece.memory.back().iov_len += bytes;
+    } else if (piece.memory.size() < kMostRanges) {
+      piece.memory.push_back({memory, bytes});
+    } else {
+      break;
+    }
+    piece.bytes += bytes;
+    done_ += bytes;
+  }
+  return piece.bytes != 0;
 }
 
 tl::expected<bool, TransferFailure> advance(Piece& piece, std::int64_t result) {
   if (result == -EINTR) return false;
   if (result == -EAGAIN && ++piece.retries < kMaxRetries) return false;
-  if (result < 0) return tl::unexpected(TransferFailure{piece.rest, static_cast<int>(-result)});
+  if (result < 0) return tl::unexpected(TransferFailure{piece.offset, piece.bytes, static_cast<int>(-result)});
 
   const auto done = static_cast<std::size_t>(result);
-  if (done >= piece.rest.bytes) return true;
+  if (done >= piece.bytes) return true;
   // Direct I/O can only go on at a block; the block begun is transferred again.
-  const std::size_t whole = done / kTierAlignment * kTierAlignment;
-  if (whole == 0) return tl::unexpected(TransferFailure{piece.rest, 0});
-  piece.rest = {piece.rest.offset + whole, piece.rest.memory + whole, piece.rest.bytes - whole};
+  std::size_t whole = done / kTierAlignment * kTierAlignment;
+  if (whole == 0) return tl::unexpected(TransferFailure{piece.offset, piece.bytes, 0});
+  piece.offset += whole;
+  piece.bytes -= whole;
+  auto first = piece.memory.begin();
+  for (; whole >= first->iov_len; ++first) whole -= first->iov_len;
+  first->iov_base = static_cast<std::byte*>(first->iov_base) + whole;
+  first->iov_len -= whole;
+  piece.memory.erase(piece.memory.begin(), first);
   return false;
 }
 

@@ -2,20 +2,18 @@
 // What every tier does with the segments of a call before and between its system calls.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "memory/tier.h"
 
 namespace deeptm {
 
 inline constexpr std::size_t kTierAlignment = 4096;
-
-// Read: tier to memory. Write: memory to tier.
-enum class Direction : std::uint8_t { kRead, kWrite };
-std::string_view to_string(Direction direction);
 
 // How far to reserve when `bytes` are asked for and `reserved` are there: ahead, so that calls stay rare while a tier
 // grows by single chunks.
@@ -25,32 +23,45 @@ std::uint64_t growth_target(std::uint64_t reserved, std::uint64_t bytes);
 Result<void> check_segments(std::string_view tier, Direction direction, std::span<const Segment> segments,
                             std::uint64_t reserved_bytes);
 
-// Cuts the segments of a call, in order, into pieces of at most piece_bytes.
+// What one request transfers, or what is left of it: the tier's bytes [offset, offset + bytes) and their memory in
+// order.
+struct Piece {
+  std::uint64_t offset = 0;
+  std::size_t bytes = 0;
+  std::vector<iovec> memory;
+  unsigned retries = 0;
+};
+
+// Cuts the segments of a call, in order, into pieces of at most piece_bytes. Segments that adjoin on the tier share
+// pieces wherever their memory is: the fewer the requests, the less the processor has to do for a byte.
 class PieceCutter {
  public:
   PieceCutter(std::span<const Segment> segments, std::size_t piece_bytes)
       : segments_(segments), piece_bytes_(piece_bytes) {}
-  std::optional<Segment> next();
+
+  // False when there is none; `piece` is overwritten and its memory list reused.
+  bool next(Piece& piece);
+  // How many segments, from the first, lie in pieces that were cut.
+  std::size_t segments_cut() const { return at_; }
 
  private:
-  std::span<const Segment> segments_;
-  std::size_t piece_bytes_, done_ = 0;
-};
+  void skip_done();
 
-// A piece under way: what of it is still to do.
-struct Piece {
-  Segment rest;
-  unsigned retries = 0;
+  std::span<const Segment> segments_;
+  std::size_t piece_bytes_;
+  std::size_t at_ = 0, done_ = 0;  // the segment to be cut next, and its bytes that were cut
 };
 
 struct TransferFailure {
-  Segment rest;
+  std::uint64_t offset;
+  std::size_t bytes;
   int code;  // errno; 0 for a file that ended early
 };
-using TransferResult = tl::expected<void, TransferFailure>;
+// How many segments, from the first, are done.
+using TransferResult = tl::expected<std::size_t, TransferFailure>;
 
-// Takes the result of a system call on piece.rest (bytes done, or -errno). True: the piece is done. False: the same
-// call is to be made on what is now piece.rest. Short transfers, EINTR and EAGAIN go on, anything else is a failure.
+// Takes the result of a system call on the piece (bytes done, or -errno). True: the piece is done. False: the same call
+// is to be made on what is left of it now. Short transfers, EINTR and EAGAIN go on, anything else is a failure.
 tl::expected<bool, TransferFailure> advance(Piece& piece, std::int64_t result);
 
 }  // namespace deeptm

@@ -10,7 +10,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -21,6 +23,20 @@ struct Segment {
   std::uint64_t offset = 0;
   std::byte* memory = nullptr;
   std::size_t bytes = 0;
+};
+
+// Read: tier to memory. Write: memory to tier.
+enum class Direction : std::uint8_t { kRead, kWrite };
+std::string_view to_string(Direction direction);
+
+enum class Priority : std::uint8_t {
+  kDemand,  // someone waits for it: as fast as it can be
+  kPlanned  // keeps the device busy, but so little in flight that demand finds a short queue
+};
+
+struct TransferOptions {
+  Priority priority = Priority::kDemand;
+  std::stop_token stop;  // asked between pieces of a few MiB
 };
 
 class Tier {
@@ -39,14 +55,25 @@ class Tier {
   virtual Result<void> reserve(std::uint64_t bytes) = 0;
   virtual std::uint64_t reserved_bytes() const = 0;
 
-  // Whole transfers, or an error; on an error any part of a read's memory, or of a write's range, may have changed.
-  // Blocking, thread-safe for disjoint ranges; segments of one call may run in any order and at once. A range that
-  // was reserved and never written reads as anything.
-  virtual Result<void> read(std::span<const Segment> segments) = 0;
-  virtual Result<void> write(std::span<const Segment> segments) = 0;
+  // Begins the segments in their order and says how many of them, from the first, are done: all, or fewer after a stop.
+  // Nothing is in flight when it returns; of the segment after the last one done a part may have been transferred. On
+  // an error any part of a read's memory, or of a write's range, may have changed. Blocking, thread-safe for disjoint
+  // ranges; segments of one call may run at once, and those that follow each other on the tier too become one request.
+  // A range that was reserved and never written reads as anything.
+  virtual Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
+                                       const TransferOptions& options) = 0;
+
+  // The same on demand: all of it, or an error.
+  Result<void> read(std::span<const Segment> segments) { return whole(Direction::kRead, segments); }
+  Result<void> write(std::span<const Segment> segments) { return whole(Direction::kWrite, segments); }
 
  protected:
   Tier() = default;
+
+ private:
+  Result<void> whole(Direction direction, std::span<const Segment> segments) {
+    return transfer(direction, segments, {}).map([](std::size_t) {});
+  }
 };
 
 }  // namespace deeptm

@@ -15,31 +15,20 @@ Result<void> NullTier::reserve(std::uint64_t bytes) {
   return {};
 }
 
-Result<void> NullTier::read(std::span<const Segment> segments) {
-  return check_segments("null tier", Direction::kRead, segments, reserved_bytes_);
+Result<std::size_t> NullTier::transfer(Direction direction, std::span<const Segment> segments,
+                                       const TransferOptions& options) {
+  const std::size_t done = options.stop.stop_requested() ? 0 : segments.size();
+  return check_segments("null tier", direction, segments, reserved_bytes_).map([&] { return done; });
 }
 
-Result<void> NullTier::write(std::span<const Segment> segments) {
-  return check_segments("null tier", Direction::kWrite, segments, reserved_bytes_);
-}
-
-Result<void> TraceTier::read(std::span<const Segment> segments) {
-  const Result<void> result = below_->read(segments);
-  record(Direction::kRead, segments, result);
-  return result;
-}
-
-Result<void> TraceTier::write(std::span<const Segment> segments) {
-  const Result<void> result = below_->write(segments);
-  record(Direction::kWrite, segments, result);
-  return result;
-}
-
-void TraceTier::record(Direction direction, std::span<const Segment> segments, const Result<void>& result) {
-  Call call{direction, {}, result ? std::string() : result.error().message};
-  for (const Segment& s : segments) call.ranges.push_back({s.offset, s.bytes});
+Result<std::size_t> TraceTier::transfer(Direction direction, std::span<const Segment> segments,
+                                        const TransferOptions& options) {
+  const Result<std::size_t> result = below_->transfer(direction, segments, options);
+  Call call{direction, {}, result ? std::string() : result.error().message, options.priority};
+  for (const Segment& s : segments.first(result.value_or(segments.size()))) call.ranges.push_back({s.offset, s.bytes});
   const std::lock_guard lock(mutex_);
   calls_.push_back(std::move(call));
+  return result;
 }
 
 std::vector<TraceTier::Call> TraceTier::calls() const {
@@ -73,16 +62,14 @@ std::string to_string(const TraceTier::Call& call) {
                      call.error.empty() ? "" : " failed: ", call.error);
 }
 
-Result<void> FaultyTier::read(std::span<const Segment> segments) { return transfer(Direction::kRead, segments); }
-Result<void> FaultyTier::write(std::span<const Segment> segments) { return transfer(Direction::kWrite, segments); }
-
-Result<void> FaultyTier::transfer(Direction direction, std::span<const Segment> segments) {
+Result<std::size_t> FaultyTier::transfer(Direction direction, std::span<const Segment> segments,
+                                         const TransferOptions& options) {
   const bool fails = fails_now(direction);
   if (fails) {
     const auto share = options_.done_before * static_cast<double>(segments.size());
     segments = segments.first(std::min(segments.size(), static_cast<std::size_t>(share)));
   }
-  Result<void> result = direction == Direction::kRead ? below_->read(segments) : below_->write(segments);
+  Result<std::size_t> result = below_->transfer(direction, segments, options);
   if (!result || !fails) return result;
   return fail("faulty tier: " + options_.message);
 }

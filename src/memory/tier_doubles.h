@@ -15,21 +15,22 @@
 
 namespace deeptm {
 
-// Accepts everything and moves nothing: reads leave memory as it is.
+// Accepts everything and moves nothing: reads leave memory as it is. A stop that was requested before is obeyed.
 class NullTier final : public Tier {
  public:
   std::string name() const override { return "null"; }
   std::string description() const override { return "nothing is kept"; }
   Result<void> reserve(std::uint64_t bytes) override;
   std::uint64_t reserved_bytes() const override { return reserved_bytes_; }
-  Result<void> read(std::span<const Segment> segments) override;
-  Result<void> write(std::span<const Segment> segments) override;
+  Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
+                               const TransferOptions& options) override;
 
  private:
   std::atomic<std::uint64_t> reserved_bytes_ = 0;
 };
 
-// Writes down every transfer that comes back from the tier below, in the order in which they come back.
+// Writes down every transfer that comes back from the tier below, in the order in which they come back. Of one that was
+// stopped, the segments that are done.
 class TraceTier final : public Tier {
  public:
   struct Range {
@@ -41,6 +42,7 @@ class TraceTier final : public Tier {
     Direction direction;
     std::vector<Range> ranges;
     std::string error;  // empty: it went well
+    Priority priority = Priority::kDemand;
   };
 
   explicit TraceTier(std::shared_ptr<Tier> below) : below_(std::move(below)) {}
@@ -49,16 +51,14 @@ class TraceTier final : public Tier {
   std::string description() const override { return "trace of " + below_->description(); }
   Result<void> reserve(std::uint64_t bytes) override { return below_->reserve(bytes); }
   std::uint64_t reserved_bytes() const override { return below_->reserved_bytes(); }
-  Result<void> read(std::span<const Segment> segments) override;
-  Result<void> write(std::span<const Segment> segments) override;
+  Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
+                               const TransferOptions& options) override;
 
   std::vector<Call> calls() const;
   std::uint64_t bytes(Direction direction) const;  // of the calls that went well
   void clear();
 
  private:
-  void record(Direction direction, std::span<const Segment> segments, const Result<void>& result);
-
   const std::shared_ptr<Tier> below_;
   mutable std::mutex mutex_;
   std::vector<Call> calls_;
@@ -86,13 +86,12 @@ class FaultyTier final : public Tier {
   std::string description() const override { return "faulty " + below_->description(); }
   Result<void> reserve(std::uint64_t bytes) override { return below_->reserve(bytes); }
   std::uint64_t reserved_bytes() const override { return below_->reserved_bytes(); }
-  Result<void> read(std::span<const Segment> segments) override;
-  Result<void> write(std::span<const Segment> segments) override;
+  Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
+                               const TransferOptions& options) override;
 
   std::uint64_t faults() const;  // calls failed so far
 
  private:
-  Result<void> transfer(Direction direction, std::span<const Segment> segments);
   bool fails_now(Direction direction);
 
   const std::shared_ptr<Tier> below_;

@@ -2,14 +2,26 @@
 #include "memory/uring.h"
 
 #include <liburing.h>
+#include <linux/ioprio.h>
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 namespace deeptm {
+namespace {
+
+// Linux' mq-deadline dispatches requests of this class before all others, and other schedulers ignore it. It needs
+// CAP_SYS_NICE; the levels within the class make no difference.
+constexpr unsigned short kFirst = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, 4);
+
+std::size_t index(Direction direction) { return static_cast<std::size_t>(direction); }
+
+}  // namespace
 
 // One ring and the pieces it has under way. Used by one thread at a time.
 class Uring {
@@ -36,49 +48,61 @@ class Uring {
   // The kernel refused the ring itself: entries it never took may still be queued.
   bool broken() const { return broken_; }
 
-  TransferResult transfer(int file, Direction direction, std::span<const Segment> segments, std::size_t piece_bytes) {
+  TransferResult transfer(UringPool& pool, int file, Direction direction, std::span<const Segment> segments,
+                          const TransferOptions& options) {
+    pool_ = &pool;
     file_ = file;
     direction_ = direction;
+    priority_ = options.priority;
     failure_.reset();
-    PieceCutter pieces(segments, piece_bytes);
+    PieceCutter pieces(segments, pool.options_.piece_bytes);
     for (;;) {
-      while (!failure_ && !free_.empty()) {
-        const std::optional<Segment> next = pieces.next();
-        if (!next) break;
+      while (!failure_ && in_flight() < most_in_flight() && !options.stop.stop_requested()) {
         const unsigned slot = free_.back();
+        if (!pieces.next(slots_[slot].piece)) break;
         free_.pop_back();
-        slots_[slot] = Piece{*next};
         queue(slot);
       }
       if (in_flight() == 0) break;
       if (const int code = submit_and_wait(); code != 0) {
-        failure_ = TransferFailure{slots_[0].rest, code};
+        failure_ = TransferFailure{slots_[0].piece.offset, slots_[0].piece.bytes, code};
         drain();
         break;
       }
       reap();
     }
     if (failure_) return tl::unexpected(*failure_);
-    return {};
+    return pieces.segments_cut();
   }
 
  private:
+  struct Slot {
+    Piece piece;
+    bool first;  // asked to go first
+  };
+
   explicit Uring(unsigned queue_depth) : slots_(queue_depth), free_(queue_depth) {
     std::iota(free_.begin(), free_.end(), 0U);
   }
 
   std::size_t in_flight() const { return slots_.size() - free_.size(); }
+  std::size_t most_in_flight() const {
+    if (priority_ == Priority::kDemand) return slots_.size();
+    return std::min<std::size_t>(slots_.size(), pool_->planned_depth(direction_));
+  }
 
   // A slot has at most one entry that the kernel has not taken, and the ring has an entry per slot: there is room.
   void queue(unsigned slot) {
-    const Segment& rest = slots_[slot].rest;
+    const Piece& piece = slots_[slot].piece;
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
-    const auto bytes = static_cast<unsigned>(rest.bytes);
+    const auto ranges = static_cast<unsigned>(piece.memory.size());
     if (direction_ == Direction::kRead) {
-      io_uring_prep_read(entry, file_, rest.memory, bytes, rest.offset);
+      io_uring_prep_readv(entry, file_, piece.memory.data(), ranges, piece.offset);
     } else {
-      io_uring_prep_write(entry, file_, rest.memory, bytes, rest.offset);
+      io_uring_prep_writev(entry, file_, piece.memory.data(), ranges, piece.offset);
     }
+    slots_[slot].first = pool_->goes_first(priority_);
+    if (slots_[slot].first) entry->ioprio = kFirst;
     entry->user_data = slot;
   }
 
@@ -101,14 +125,25 @@ class Uring {
       const auto slot = static_cast<unsigned>(entry->user_data);
       const int result = entry->res;
       io_uring_cqe_seen(&ring_, entry);
-      const tl::expected<bool, TransferFailure> done = advance(slots_[slot], result);
-      if (!done && !failure_) failure_ = done.error();
-      if (done && !*done && !failure_) {
+      const bool again = result == -EPERM && slots_[slot].first ? refused_to_go_first() : goes_on(slot, result);
+      if (again && !failure_) {
         queue(slot);
       } else {
         free_.push_back(slot);
       }
     }
+  }
+
+  bool refused_to_go_first() {
+    pool_->may_go_first_ = false;
+    return true;
+  }
+
+  // Something of the piece is still to do.
+  bool goes_on(unsigned slot, int result) {
+    const tl::expected<bool, TransferFailure> done = advance(slots_[slot].piece, result);
+    if (!done && !failure_) failure_ = done.error();
+    return done && !*done;
   }
 
   // Waits for what the kernel has taken, whatever it answers; the entries it has not taken go with the ring.
@@ -124,23 +159,36 @@ class Uring {
   io_uring ring_{};
   pid_t owner_ = 0;  // 0: there is no ring
   bool broken_ = false;
+  UringPool* pool_ = nullptr;
   int file_ = -1;
+  Priority priority_ = Priority::kDemand;
   Direction direction_ = Direction::kRead;
   std::optional<TransferFailure> failure_;
-  std::vector<Piece> slots_;
+  std::vector<Slot> slots_;
   std::vector<unsigned> free_;
 };
 
-tl::expected<std::unique_ptr<UringPool>, int> UringPool::create(unsigned queue_depth, unsigned max_rings) {
-  std::unique_ptr<UringPool> pool(new UringPool(queue_depth, max_rings));
+tl::expected<std::unique_ptr<UringPool>, int> UringPool::create(const UringOptions& options) {
+  std::unique_ptr<UringPool> pool(new UringPool(options));
   auto first = pool->take();
   if (!first) return tl::unexpected(first.error());
   pool->give(std::move(*first));
   return pool;
 }
 
-UringPool::UringPool(unsigned queue_depth, unsigned max_rings) : queue_depth_(queue_depth), max_rings_(max_rings) {}
+UringPool::UringPool(const UringOptions& options) : options_(options) {}
 UringPool::~UringPool() = default;
+
+unsigned UringPool::planned_depth(Direction direction) const {
+  const std::size_t callers = std::max(planned_[index(direction)].load(std::memory_order_relaxed), 1U);
+  return static_cast<unsigned>(std::max<std::size_t>(options_.planned_bytes / options_.piece_bytes / callers, 1));
+}
+
+bool UringPool::goes_first(Priority priority) const {
+  const auto callers = [&](Direction d) { return planned_[index(d)].load(std::memory_order_relaxed); };
+  return priority == Priority::kDemand && may_go_first_.load(std::memory_order_relaxed) &&
+         callers(Direction::kRead) + callers(Direction::kWrite) != 0;
+}
 
 tl::expected<std::unique_ptr<Uring>, int> UringPool::take() {
   std::unique_lock lock(mutex_);
@@ -150,10 +198,10 @@ tl::expected<std::unique_ptr<Uring>, int> UringPool::take() {
       idle_.pop_back();
       return ring;
     }
-    if (made_ < max_rings_) {
+    if (made_ < options_.max_rings) {
       ++made_;
       lock.unlock();
-      auto ring = Uring::create(queue_depth_);
+      auto ring = Uring::create(options_.queue_depth);
       if (ring) return ring;
       lock.lock();
       --made_;
@@ -178,10 +226,14 @@ void UringPool::give(std::unique_ptr<Uring> ring) {
 }
 
 TransferResult UringPool::transfer(int file, Direction direction, std::span<const Segment> segments,
-                                   std::size_t piece_bytes) {
+                                   const TransferOptions& options) {
   auto ring = take();
-  if (!ring) return tl::unexpected(TransferFailure{segments.empty() ? Segment{} : segments.front(), ring.error()});
-  const TransferResult result = (*ring)->transfer(file, direction, segments, piece_bytes);
+  if (!ring) return tl::unexpected(TransferFailure{0, 0, ring.error()});
+  std::atomic<unsigned>& callers = planned_[index(direction)];
+  const unsigned planned = options.priority == Priority::kPlanned ? 1 : 0;
+  callers += planned;
+  const TransferResult result = (*ring)->transfer(*this, file, direction, segments, options);
+  callers -= planned;
   give(std::move(*ring));
   return result;
 }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Transfers through io_uring: a small pool of rings, one per concurrent caller.
 //
-// Buffers and files are deliberately not registered: registration pins pages, and pinned pages cannot be moved.
+// Buffers are deliberately not registered: registration pins pages, and pinned pages cannot be moved. What else a ring
+// can be told (a registered file, deferred task work, a single issuer) was measured and changes nothing for large
+// requests: docs/memory.md.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -16,21 +20,35 @@ namespace deeptm {
 
 class Uring;
 
+struct UringOptions {
+  unsigned queue_depth, max_rings;
+  std::size_t piece_bytes, planned_bytes;  // as in FileTierOptions
+};
+
 class UringPool {
  public:
   // Makes the first ring, so that a machine without io_uring is known now; the others come when callers meet.
-  static tl::expected<std::unique_ptr<UringPool>, int> create(unsigned queue_depth, unsigned max_rings);
+  static tl::expected<std::unique_ptr<UringPool>, int> create(const UringOptions& options);
   ~UringPool();
 
   // Blocks until every piece is done. Also after a failure nothing is in flight any more when it returns.
-  TransferResult transfer(int file, Direction direction, std::span<const Segment> segments, std::size_t piece_bytes);
+  TransferResult transfer(int file, Direction direction, std::span<const Segment> segments,
+                          const TransferOptions& options);
 
  private:
-  UringPool(unsigned queue_depth, unsigned max_rings);
+  friend class Uring;
+  explicit UringPool(const UringOptions& options);
   tl::expected<std::unique_ptr<Uring>, int> take();
   void give(std::unique_ptr<Uring> ring);
 
-  const unsigned queue_depth_, max_rings_;
+  // How many pieces a planned caller may have in flight: an equal share, so that nobody waits for another's.
+  unsigned planned_depth(Direction direction) const;
+  // Demand beside planned transfers asks the device's scheduler to let it go first.
+  bool goes_first(Priority priority) const;
+
+  const UringOptions options_;
+  std::array<std::atomic<unsigned>, 2> planned_{};  // callers, by direction
+  std::atomic<bool> may_go_first_ = true;           // false: the system refuses
   std::mutex mutex_;
   std::condition_variable given_;
   std::vector<std::unique_ptr<Uring>> idle_;
