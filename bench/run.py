@@ -8,6 +8,7 @@
 import argparse
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -150,6 +151,26 @@ def swap(arguments):
     return rows
 
 
+def io(_):
+    """The slow tiers beside the limit of what they are made of, demand beside planned transfers, computing beside both."""
+    rows = json.loads(subprocess.run([str(CHECKOUT / "build/bin/io_bench")], check=True, capture_output=True).stdout)
+    if shutil.which("fio") is not None:
+        rows += [fio(load) for load in ("read", "write")]
+    for row in rows:
+        tell(row)
+    return rows
+
+
+def fio(load):
+    """What fio makes of the disk of the slow tier, as a check of our own bare loop."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        command = ["fio", "--name=limit", f"--directory={folder}", "--size=2G", f"--rw={load}", "--bs=2M", "--iodepth=16"]
+        command += ["--direct=1", "--ioengine=io_uring", "--runtime=5", "--time_based", "--output-format=json"]
+        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    rate = json.loads(text)["jobs"][0][load]["bw_bytes"] / 1e9
+    return {"fio": load, "gigabytes_per_second": round(rate, 2), "command": " ".join(command)}
+
+
 def literature(_):
     """Our comparators beside what their papers print; simulated."""
     return list(literature_rows())
@@ -172,6 +193,7 @@ BENCHMARKS = {
     "pager": program("pager_bench", "Sweeps over more memory than is fast."),
     "background": program("background_planning_bench", "What planning in the background costs whoever computes."),
     "planning": program("planning_bench", "Reading, planning, verifying, simulating up to a million tensors."),
+    "io": io,
     "joint": joint,
     "literature": literature,
     "fits": fits,

@@ -358,39 +358,6 @@ TEST_P(FileTierIo, ForkedChildGetsAnError) {
   EXPECT_TRUE(PageBuffer::holds(memory.data(), kPage, 4));
 }
 
-// Going first in the device's queue is a privilege; without it demand goes on without, also in what is under way.
-TEST_P(FileTierIo, DemandBesidePlannedWithoutPrivileges) {
-  const std::string line = in_child([&]() -> std::string {
-    auto tier = open_file_tier(options(directory_, GetParam()));
-    if (!tier || !(*tier)->reserve(24 * kMiB)) return "no tier";
-    constexpr uid_t kNobody = 65534;
-    if (geteuid() == 0 && (setgid(kNobody) != 0 || setuid(kNobody) != 0)) return "cannot become nobody";
-    std::atomic<bool> failed = false;
-    std::jthread planned([&](const std::stop_token& stop) {
-      PageBuffer memory(8 * kMiB);
-      const Segment list[] = {{0, memory.data(), memory.bytes()}};
-      while (!stop.stop_requested()) {
-        if (!(*tier)->transfer(Direction::kWrite, list, {Priority::kPlanned, stop})) failed = true;
-      }
-    });
-    PageBuffer memory(8 * kMiB);
-    std::vector<Segment> list;
-    for (std::uint64_t i = 0; i < 8; ++i) list.push_back({(8 + 2 * i) * kMiB, memory.data() + i * kMiB, kMiB});
-    for (std::uint64_t round = 1; round <= 10; ++round) {
-      memory.fill(round);
-      if (auto done = (*tier)->write(list); !done) return done.error().message;
-      memory.fill_byte(0);
-      if (auto done = (*tier)->read(list); !done) return done.error().message;
-      if (!PageBuffer::holds(memory.data(), memory.bytes(), round)) return "wrong bytes";
-    }
-    planned.request_stop();
-    planned.join();
-    return failed ? "a planned transfer failed" : "good";
-  });
-  if (line == "cannot become nobody") GTEST_SKIP() << line;
-  EXPECT_EQ(line, "good");
-}
-
 // Few descriptors: the rings there are get shared, and no caller fails.
 TEST_P(FileTierIo, ManyCallersWithFewDescriptors) {
   const auto tier = open_tier(GetParam());

@@ -237,7 +237,7 @@ TEST_P(TierConformance, StoppedBeforeItBeganMovesNothing) {
 
 // Whenever the stop comes: the segments that are said to be done are, and nothing is in flight any more.
 TEST_P(TierConformance, StoppedOnItsWaySaysHowFarItCame) {
-  constexpr std::size_t kCount = 96, kBytes = 512 * kKiB;
+  constexpr std::size_t kCount = 48, kBytes = 256 * kKiB;
   PageBuffer memory(kCount * kBytes);
   ASSERT_TRUE(ok(tier_->reserve(2 * memory.bytes())));
   std::vector<Segment> list;
@@ -247,7 +247,7 @@ TEST_P(TierConformance, StoppedOnItsWaySaysHowFarItCame) {
   const auto fill = [&](std::uint64_t seed) {
     for (std::size_t i = 0; i < kCount; ++i) PageBuffer::fill(slot(i), kBytes, seed + i);
   };
-  for (std::uint64_t round = 1; round <= 12; ++round) {
+  for (std::uint64_t round = 1; round <= 8; ++round) {
     SCOPED_TRACE(fmt::format("round {}", round));
     fill(1000 * round);
     ASSERT_TRUE(ok(tier_->write(list)));
@@ -256,7 +256,7 @@ TEST_P(TierConformance, StoppedOnItsWaySaysHowFarItCame) {
     std::atomic<bool> begun = false;
     std::thread stopper([&] {
       begun.wait(false);
-      for (std::uint64_t i = 0; i < round * round; ++i) std::this_thread::yield();
+      for (std::uint64_t i = 0; i < 2 * round * round; ++i) std::this_thread::yield();
       stop.request_stop();
     });
     begun = true;

@@ -21,9 +21,10 @@ enum class FileIo : std::uint8_t {
 struct FileTierOptions {
   std::filesystem::path directory;
   FileIo io = FileIo::kAuto;
-  unsigned queue_depth = 16;                       // pieces in flight per caller (io_uring)
+  unsigned queue_depth = 64;                       // pieces in flight per caller (io_uring)
   std::size_t piece_bytes = std::size_t{2} << 20;  // largest single request; a multiple of 4096
-  // Planned transfers of one direction have at most this in flight, all callers together, but a piece each (io_uring).
+  // Planned transfers of one direction start no piece while this is in flight, an equal share for each caller and at
+  // least a piece (io_uring). More of it keeps a faster device busy, less lets demand wait less.
   std::size_t planned_bytes = std::size_t{8} << 20;
   unsigned max_rings = 16;                // more concurrent callers than this wait for each other (io_uring)
   bool allow_memory_file_system = false;  // tmpfs and ramfs: memory itself, so only for tests

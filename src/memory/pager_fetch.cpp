@@ -9,10 +9,12 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/short_turns.h"
 #include "memory/pager.h"
 
 namespace deeptm {
 void Pager::answer_faults() {
+  prefer_short_turns();  // who touched waits for this thread, and all cores may be computing
   std::array<pollfd, 2> watched = {{{userfault_.descriptor(), POLLIN, 0}, {stop_event_, POLLIN, 0}}};
   while (true) {
     if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) return;
@@ -95,6 +97,7 @@ void Pager::wait_ends(std::uint32_t chunk) {
 }
 
 void Pager::work() {
+  prefer_short_turns();
   Lock lock(mutex_);
   while (!stop_) {
     if (!demanded_.empty()) {

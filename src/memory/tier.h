@@ -31,7 +31,7 @@ std::string_view to_string(Direction direction);
 
 enum class Priority : std::uint8_t {
   kDemand,  // someone waits for it: as fast as it can be
-  kPlanned  // keeps the device busy, but so little in flight that demand finds a short queue
+  kPlanned  // keeps the device busy, but has so little in flight that demand finds a short queue
 };
 
 struct TransferOptions {

@@ -2,7 +2,6 @@
 #include "memory/uring.h"
 
 #include <liburing.h>
-#include <linux/ioprio.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -14,10 +13,6 @@
 
 namespace deeptm {
 namespace {
-
-// Linux' mq-deadline dispatches requests of this class before all others, and other schedulers ignore it. It needs
-// CAP_SYS_NICE; the levels within the class make no difference.
-constexpr unsigned short kFirst = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, 4);
 
 std::size_t index(Direction direction) { return static_cast<std::size_t>(direction); }
 
@@ -57,10 +52,12 @@ class Uring {
     failure_.reset();
     PieceCutter pieces(segments, pool.options_.piece_bytes);
     for (;;) {
-      while (!failure_ && in_flight() < most_in_flight() && !options.stop.stop_requested()) {
+      while (!failure_ && has_room() && !options.stop.stop_requested()) {
         const unsigned slot = free_.back();
         if (!pieces.next(slots_[slot].piece)) break;
         free_.pop_back();
+        slots_[slot].bytes = slots_[slot].piece.bytes;
+        bytes_in_flight_ += slots_[slot].bytes;
         queue(slot);
       }
       if (in_flight() == 0) break;
@@ -78,7 +75,7 @@ class Uring {
  private:
   struct Slot {
     Piece piece;
-    bool first;  // asked to go first
+    std::size_t bytes;  // of the whole piece
   };
 
   explicit Uring(unsigned queue_depth) : slots_(queue_depth), free_(queue_depth) {
@@ -86,9 +83,11 @@ class Uring {
   }
 
   std::size_t in_flight() const { return slots_.size() - free_.size(); }
-  std::size_t most_in_flight() const {
-    if (priority_ == Priority::kDemand) return slots_.size();
-    return std::min<std::size_t>(slots_.size(), pool_->planned_depth(direction_));
+  // Whether another piece may start: whatever the share is, one may.
+  bool has_room() const {
+    if (free_.empty()) return false;
+    return priority_ == Priority::kDemand || bytes_in_flight_ == 0 ||
+           bytes_in_flight_ < pool_->planned_share(direction_);
   }
 
   // A slot has at most one entry that the kernel has not taken, and the ring has an entry per slot: there is room.
@@ -101,14 +100,14 @@ class Uring {
     } else {
       io_uring_prep_writev(entry, file_, piece.memory.data(), ranges, piece.offset);
     }
-    slots_[slot].first = pool_->goes_first(priority_);
-    if (slots_[slot].first) entry->ioprio = kFirst;
     entry->user_data = slot;
   }
 
   int submit_and_wait() {
+    // Waking up costs more than anything else here, and three quarters keep the device busy meanwhile.
+    const auto enough = static_cast<unsigned>(std::max<std::size_t>(in_flight() / 4, 1));
     for (;;) {
-      const int result = io_uring_submit_and_wait(&ring_, 1);
+      const int result = io_uring_submit_and_wait(&ring_, enough);
       if (result >= 0) return 0;
       if (result == -EINTR) continue;
       if (result != -EAGAIN && result != -EBUSY) return -result;
@@ -125,18 +124,13 @@ class Uring {
       const auto slot = static_cast<unsigned>(entry->user_data);
       const int result = entry->res;
       io_uring_cqe_seen(&ring_, entry);
-      const bool again = result == -EPERM && slots_[slot].first ? refused_to_go_first() : goes_on(slot, result);
-      if (again && !failure_) {
+      if (goes_on(slot, result) && !failure_) {
         queue(slot);
       } else {
+        bytes_in_flight_ -= slots_[slot].bytes;
         free_.push_back(slot);
       }
     }
-  }
-
-  bool refused_to_go_first() {
-    pool_->may_go_first_ = false;
-    return true;
   }
 
   // Something of the piece is still to do.
@@ -166,6 +160,7 @@ class Uring {
   std::optional<TransferFailure> failure_;
   std::vector<Slot> slots_;
   std::vector<unsigned> free_;
+  std::size_t bytes_in_flight_ = 0;
 };
 
 tl::expected<std::unique_ptr<UringPool>, int> UringPool::create(const UringOptions& options) {
@@ -179,15 +174,8 @@ tl::expected<std::unique_ptr<UringPool>, int> UringPool::create(const UringOptio
 UringPool::UringPool(const UringOptions& options) : options_(options) {}
 UringPool::~UringPool() = default;
 
-unsigned UringPool::planned_depth(Direction direction) const {
-  const std::size_t callers = std::max(planned_[index(direction)].load(std::memory_order_relaxed), 1U);
-  return static_cast<unsigned>(std::max<std::size_t>(options_.planned_bytes / options_.piece_bytes / callers, 1));
-}
-
-bool UringPool::goes_first(Priority priority) const {
-  const auto callers = [&](Direction d) { return planned_[index(d)].load(std::memory_order_relaxed); };
-  return priority == Priority::kDemand && may_go_first_.load(std::memory_order_relaxed) &&
-         callers(Direction::kRead) + callers(Direction::kWrite) != 0;
+std::size_t UringPool::planned_share(Direction direction) const {
+  return options_.planned_bytes / std::max(planned_[index(direction)].load(std::memory_order_relaxed), 1U);
 }
 
 tl::expected<std::unique_ptr<Uring>, int> UringPool::take() {

@@ -2,8 +2,8 @@
 // Transfers through io_uring: a small pool of rings, one per concurrent caller.
 //
 // Buffers are deliberately not registered: registration pins pages, and pinned pages cannot be moved. What else a ring
-// can be told (a registered file, deferred task work, a single issuer) was measured and changes nothing for large
-// requests: docs/memory.md.
+// can be told (a registered file, cooperative or deferred task work, a single issuer) and I/O priorities were measured
+// and change nothing for large requests: docs/memory.md.
 #pragma once
 
 #include <array>
@@ -41,14 +41,11 @@ class UringPool {
   tl::expected<std::unique_ptr<Uring>, int> take();
   void give(std::unique_ptr<Uring> ring);
 
-  // How many pieces a planned caller may have in flight: an equal share, so that nobody waits for another's.
-  unsigned planned_depth(Direction direction) const;
-  // Demand beside planned transfers asks the device's scheduler to let it go first.
-  bool goes_first(Priority priority) const;
+  // Bytes that a planned caller may have in flight: an equal share, so that nobody waits for another's.
+  std::size_t planned_share(Direction direction) const;
 
   const UringOptions options_;
   std::array<std::atomic<unsigned>, 2> planned_{};  // callers, by direction
-  std::atomic<bool> may_go_first_ = true;           // false: the system refuses
   std::mutex mutex_;
   std::condition_variable given_;
   std::vector<std::unique_ptr<Uring>> idle_;
