@@ -2,10 +2,10 @@
 // The slow tiers beside the limit of what they are made of: rates and processor time, what a demand fetch waits beside
 // planned transfers, what computing loses beside them.
 //
-// Every figure is the median of rounds in which the two things compared take turns of 0.15 s, as ratios: other work on the
-// machine then hits both. The limit of the file tier is a bare io_uring loop, 16 requests of 2 MiB in flight per
-// direction, one thread (up to 64 of the chunks' own size where these are scattered); that of the memory tier is a loop of the better copy of the two, with as many threads.
-// Writes JSON rows to stdout.
+// Every figure is the median of rounds in which the two things compared take turns of 0.15 s, as ratios: other work on
+// the machine then hits both. The limit of the file tier is a bare io_uring loop, 16 requests of 2 MiB in flight per
+// direction, one thread (up to 64 of the chunks' own size where these are scattered); that of the memory tier is a loop
+// of the better copy of the two, with as many threads. Writes JSON rows to stdout.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -40,9 +40,7 @@ void row(const std::string& fields) {
   first = false;
 }
 
-std::string_view name_of(Load load) {
-  return load == Load::kBoth ? "both" : load == Load::kRead ? "read" : "write";
-}
+std::string_view name_of(Load load) { return load == Load::kBoth ? "both" : load == Load::kRead ? "read" : "write"; }
 
 struct Options {
   bool short_turns = true;  // of threads that transfer
@@ -69,7 +67,8 @@ struct Compared {
   }
 };
 
-void rates(Tier& tier, const Memory& memory, const Options& options, const std::function<Turn(Load, std::uint64_t, unsigned, bool)>& limit) {
+void rates(Tier& tier, const Memory& memory, const Options& options,
+           const std::function<Turn(Load, std::uint64_t, unsigned, bool)>& limit) {
   for (const Load load : {Load::kRead, Load::kWrite, Load::kBoth}) {
     for (const std::uint64_t chunk : kChunks) {
       for (const unsigned threads : kThreads) {
@@ -78,7 +77,11 @@ void rates(Tier& tier, const Memory& memory, const Options& options, const std::
           Compared compared;
           for (int round = 0; round < options.rounds; ++round) {
             const Turn bare = limit(load, chunk, threads, scattered);
-            compared.add(turn(kTurnSeconds, [&] { return Transfers(tier, memory, load, {chunk, threads, scattered, Priority::kPlanned, options.short_turns}); }),
+            compared.add(turn(kTurnSeconds,
+                              [&] {
+                                return Transfers(tier, memory, load,
+                                                 {chunk, threads, scattered, Priority::kPlanned, options.short_turns});
+                              }),
                          bare);
           }
           row(fmt::format(R"("tier": "{}", "load": "{}", "chunk_kib": {}, "threads": {}, "scattered": {}, {})",
@@ -98,8 +101,10 @@ void demand(Tier& tier, const Memory& memory, const Options& options) {
       for (const Beside beside : {kAlone, kPlanned, kDemand}) {
         const Priority priority = beside == kPlanned ? Priority::kPlanned : Priority::kDemand;
         const Turn taken = turn(0.0, [&] {
-          Transfers transfers(tier, memory, Load::kBoth, {2 * kMiB, beside == kAlone ? 0U : 2U, false, priority, options.short_turns});
-          fetch_at_random(tier, memory.spare(), {chunk, 1, true, Priority::kDemand, options.short_turns}, 30, seconds[beside]);
+          Transfers transfers(tier, memory, Load::kBoth,
+                              {2 * kMiB, beside == kAlone ? 0U : 2U, false, priority, options.short_turns});
+          fetch_at_random(tier, memory.spare(), {chunk, 1, true, Priority::kDemand, options.short_turns}, 30,
+                          seconds[beside]);
           return transfers;
         });
         rate[beside].push_back(taken.bytes_per_second());
@@ -127,7 +132,9 @@ void computing(Tier& tier, const Memory& memory, const Options& options) {
         const double alone = Computing::rate_during([] { sleep_seconds(kTurnSeconds); });
         Turn taken;
         const double beside = Computing::rate_during([&] {
-          taken = turn(kTurnSeconds, [&] { return Transfers(tier, memory, load, {chunk, 1, false, Priority::kPlanned, options.short_turns}); });
+          taken = turn(kTurnSeconds, [&] {
+            return Transfers(tier, memory, load, {chunk, 1, false, Priority::kPlanned, options.short_turns});
+          });
         });
         left.push_back(beside / alone);
         rate.push_back(taken.bytes_per_second());

@@ -216,7 +216,8 @@ double Computing::rate_during(const std::function<void()>& during) {
     }
     during();
   }
-  return static_cast<double>(iterations) / std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return static_cast<double>(iterations) /
+         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 }  // namespace deeptm::bench

@@ -14,6 +14,9 @@
 namespace deeptm {
 namespace {
 
+// In flight for one call on demand: enough for any device, and a long call does not fill it for all others.
+constexpr std::size_t kDemandBytes = std::size_t{32} << 20;
+
 std::size_t index(Direction direction) { return static_cast<std::size_t>(direction); }
 
 }  // namespace
@@ -85,9 +88,8 @@ class Uring {
   std::size_t in_flight() const { return slots_.size() - free_.size(); }
   // Whether another piece may start: whatever the share is, one may.
   bool has_room() const {
-    if (free_.empty()) return false;
-    return priority_ == Priority::kDemand || bytes_in_flight_ == 0 ||
-           bytes_in_flight_ < pool_->planned_share(direction_);
+    const std::size_t most = priority_ == Priority::kDemand ? kDemandBytes : pool_->planned_share(direction_);
+    return !free_.empty() && (bytes_in_flight_ == 0 || bytes_in_flight_ < most);
   }
 
   // A slot has at most one entry that the kernel has not taken, and the ring has an entry per slot: there is room.
