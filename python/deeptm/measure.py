@@ -11,13 +11,12 @@ import numpy as np
 
 
 class StepRecorder(keras.callbacks.Callback):
-    """Seconds and loss of every training batch; tells a `progress` of each, if there is one."""
+    """Seconds and loss of every training batch."""
 
-    def __init__(self, progress=None):
+    def __init__(self):
         super().__init__()
         self.seconds = []
         self.losses = []
-        self._progress = progress
         self._began = 0.0
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -28,30 +27,52 @@ class StepRecorder(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.seconds.append(time.perf_counter() - self._began)
         self.losses.append(float(logs["loss"]))
+
+
+class TimedSteps(StepRecorder):
+    """Ends the training after `steps` steps that follow a warm-up of `warmup` steps and no less than `warmup_seconds`.
+
+    Tells a `progress` of each step, if there is one. `warmup` then says how many steps the warm-up had.
+    """
+
+    def __init__(self, steps, warmup, warmup_seconds=0.0, progress=None):
+        super().__init__()
+        self.warmup = warmup
+        self._steps, self._warmup_seconds, self._progress = steps, warmup_seconds, progress
+        self._warming = warmup_seconds > 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, logs)
+        done = len(self.seconds)
+        if self._warming:
+            self._warming = sum(self.seconds) < self._warmup_seconds
+            self.warmup = max(self.warmup, done + self._warming)
+        total = self.warmup + self._steps
         if self._progress:
-            self._progress.step(len(self.seconds), self.seconds[-1], self.losses[-1])
+            self._progress.step(done, total, self.seconds[-1], self.losses[-1])
+        self.model.stop_training = done == total
 
 
 class Progress:
     """One line on stderr: rewritten in place on a terminal, else a line for each step."""
 
-    def __init__(self, name, total, stream=sys.stderr):
-        self._name, self._total, self._stream = name, total, stream
+    def __init__(self, name, stream=sys.stderr):
+        self._name, self._stream = name, stream
         self._in_place = stream.isatty()
 
-    def step(self, number, seconds, loss):
-        line = f"{self._name}: step {number}/{self._total}, {seconds:.2f} s, loss {loss:.4f}"
-        last = number == self._total
+    def step(self, number, total, seconds, loss):
+        line = f"{self._name}: step {number}/{total}, {seconds:.2f} s, loss {loss:.4f}"
+        last = number == total
         text = f"\r\x1b[K{line}" + ("\n" if last else "") if self._in_place else line + "\n"
         self._stream.write(text)
         self._stream.flush()
 
 
-def digest(variables):
-    """SHA-256 over the bytes of all variables in order, in hexadecimal."""
+def digest(values):
+    """SHA-256 over the bytes of all variables, tensors or arrays in order, in hexadecimal."""
     total = hashlib.sha256()
-    for variable in variables:
-        total.update(np.ascontiguousarray(variable.numpy()).tobytes())
+    for value in values:
+        total.update(np.ascontiguousarray(value).tobytes())
     return total.hexdigest()
 
 

@@ -51,6 +51,9 @@ def parse(arguments):
     )
     parser.add_argument("--steps", type=_at_least(1), required=True, metavar="N", help="timed steps, after the warm-up")
     parser.add_argument("--warmup", type=_at_least(0), default=2, metavar="W", help="steps before them [2]")
+    parser.add_argument(
+        "--warmup-seconds", type=_at_least(0), default=0, metavar="T", help="more of them, until they took so long [0]"
+    )
     parser.add_argument("--data", choices=("fashion-mnist", "random"), default="fashion-mnist")
     parser.add_argument("--data-dir", metavar="DIR", help="where Fashion-MNIST is [Debian's place]")
     parser.add_argument("--seed", type=_at_least(0), default=1)
@@ -87,6 +90,8 @@ def _check(options):
         raise BadInput(f"--output {options.output}: the folder {folder} does not exist")
     if not os.access(folder, os.W_OK):
         raise BadInput(f"--output {options.output}: the folder {folder} is not writable")
+    if options.warmup_seconds and options.digest:
+        raise BadInput("--digest with --warmup-seconds: how many steps there are is chance, and what is learned with it")
     return options
 
 
@@ -124,32 +129,33 @@ def train(options):
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
 
-    steps = options.warmup + options.steps
     kind = models.find(options.model).kind
     folder = options.data_dir or data.FASHION_MNIST
-    dataset = data.make(kind, options.data, options.batch, options.image, steps, options.seed, folder)
+    dataset = data.make(kind, options.data, options.batch, options.image, options.warmup + options.steps, options.seed, folder)
     model = models.build(options.model, options.image, data.CLASSES[kind, options.data], options.batch_norm)
     model.compile(
         optimizer=_optimizer(keras, options.optimizer),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     shown = options.progress or sys.stderr.isatty()
-    recorder = measure.StepRecorder(measure.Progress(options.model, steps) if shown else None)
+    progress = measure.Progress(options.model) if shown else None
+    recorder = measure.TimedSteps(options.steps, options.warmup, options.warmup_seconds, progress)
     try:
-        model.fit(dataset, epochs=1, steps_per_epoch=steps, shuffle=False, callbacks=[recorder], verbose=0)
+        model.fit(dataset, epochs=1, shuffle=False, callbacks=[recorder], verbose=0)
     except tf.errors.ResourceExhaustedError as error:
         raise TrainingFailed(_cause(error)) from error
     peak_rss_bytes, rss_bytes_after = measure.resident_bytes()
 
-    result = {key: getattr(options, key) for key in ("model", "batch", "image", "steps", "warmup", "data", "seed")}
+    result = {key: getattr(options, key) for key in ("model", "batch", "image", "steps", "data", "seed")}
     result |= {
         "optimizer": options.optimizer,
         "batch_norm": options.batch_norm,
         "deterministic": options.deterministic,
         "inter_op": options.inter_op,
         "parameters": model.count_params(),
+        "warmup": recorder.warmup,
         "step_seconds": recorder.seconds,
-        "median_step_seconds": statistics.median(recorder.seconds[options.warmup :]),
+        "median_step_seconds": statistics.median(recorder.seconds[recorder.warmup :]),
         "losses": [loss.hex() for loss in recorder.losses],
         "peak_rss_bytes": peak_rss_bytes,
         "rss_bytes_after": rss_bytes_after,

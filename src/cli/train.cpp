@@ -142,6 +142,9 @@ int run(const Options& options) {
   if (options.check && options.inter_op != 1) {
     return refuse("train: --check needs --inter-op 1: with more operations at a time TensorFlow differs from itself");
   }
+  if (options.check && options.workload.warmup_seconds != 0) {
+    return refuse("train: --check needs the same steps in both runs: leave out --warmup-seconds, give --warmup");
+  }
   if (options.emulation.given() && options.compare) {
     return refuse("train: --emulate is compared with everything fast; --compare is for real tiers");
   }

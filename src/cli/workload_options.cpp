@@ -11,6 +11,9 @@ void add_workload_options(CLI::App& app, Workload& workload) {
   app.add_option("--warmup", workload.warmup, "steps before those that are timed")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
+  app.add_option("--warmup-seconds", workload.warmup_seconds, "more of them, until they took so long")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
   app.add_option("--data", workload.data, "fashion-mnist or random")
       ->check(CLI::IsMember({"fashion-mnist", "random"}))
       ->capture_default_str();

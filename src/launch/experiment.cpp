@@ -39,12 +39,17 @@ std::string folder_name(const Workload& workload) {
   return fmt::format("{}-{:.8}", name, config_hash(to_json(workload)));
 }
 
+std::string steps_of(const Workload& workload) {
+  return fmt::format("{} steps{}", workload.warmup + workload.steps, workload.warmup_seconds != 0 ? " or more" : "");
+}
+
 }  // namespace
 
 nlohmann::json to_json(const Workload& workload) {
   nlohmann::json out = {{"model", workload.model},   {"batch", workload.batch},          {"steps", workload.steps},
                         {"data", workload.data},     {"optimizer", workload.optimizer},  {"seed", workload.seed},
                         {"warmup", workload.warmup}, {"batch_norm", workload.batch_norm}};
+  out["warmup_seconds"] = workload.warmup_seconds;
   out["image"] = workload.image ? nlohmann::json(*workload.image) : nlohmann::json(nullptr);
   return out;
 }
@@ -96,7 +101,7 @@ Attempt<MeasuredRun> Experiment::run(const std::string& name, const Workload& wo
 }
 
 Attempt<MeasuredRun> Experiment::run_stock(const std::string& name, const WorkloadMode& mode) const {
-  say_(fmt::format("{}: {} steps of stock TensorFlow{}", name, workload_.warmup + workload_.steps,
+  say_(fmt::format("{}: {} of stock TensorFlow{}", name, steps_of(workload_),
                    mode.inter_op == 0 ? " with its default threads" : ""));
   return run(name, workload_, mode, nullptr);
 }
@@ -105,19 +110,19 @@ Attempt<MeasuredRun> Experiment::run_managed(const std::string& name, const Work
                                              const MemorySettings& settings) const {
   const auto* bytes = std::get_if<std::uint64_t>(&settings.fast);
   if (const auto& emulation = settings.emulation) {
-    say_(fmt::format("{}: {} steps that emulate {} under {}", name, workload_.warmup + workload_.steps,
-                     emulation->machine, emulation->policy));
+    say_(fmt::format("{}: {} that emulate {} under {}", name, steps_of(workload_), emulation->machine,
+                     emulation->policy));
     return run(name, workload_, mode, &settings);
   }
   say_(fmt::format(
-      "{}: {} steps with {} of fast memory", name, workload_.warmup + workload_.steps,
+      "{}: {} with {} of fast memory", name, steps_of(workload_),
       bytes != nullptr ? format_bytes(*bytes) : fmt::format("{}%", std::get<Percent>(settings.fast).value)));
   return run(name, workload_, mode, &settings);
 }
 
 nlohmann::json Experiment::peak_key(const WorkloadMode& mode) const {
   nlohmann::json key = to_json(workload_);
-  for (const char* irrelevant : {"steps", "warmup", "seed"}) key.erase(irrelevant);
+  for (const char* irrelevant : {"steps", "warmup", "warmup_seconds", "seed"}) key.erase(irrelevant);
   key["deterministic"] = mode.deterministic;
   key["inter_op"] = mode.inter_op;
   key["framework"] = adapter_.framework;
@@ -138,7 +143,7 @@ Attempt<std::uint64_t> Experiment::live_peak(const WorkloadMode& mode) const {
   }
   say_("measuring the peak of live tensors: 2 steps with everything fast");
   Workload two = workload_;
-  two.warmup = 0;
+  two.warmup = two.warmup_seconds = 0;
   two.steps = 2;
   MemorySettings everything;
   everything.slow = {"memory", {}};

@@ -24,6 +24,9 @@ std::vector<std::string> workload_arguments(const std::filesystem::path& python,
                                         "--batch-norm=" + workload.batch_norm,
                                         fmt::format("--inter-op={}", mode.inter_op),
                                         "--output=" + output.string()};
+  if (workload.warmup_seconds != 0) {
+    arguments.push_back(fmt::format("--warmup-seconds={}", workload.warmup_seconds));
+  }
   if (workload.image) arguments.push_back(fmt::format("--image={}", *workload.image));
   if (mode.deterministic) arguments.insert(arguments.end(), {"--deterministic", "--digest"});
   return arguments;

@@ -18,6 +18,7 @@ struct Workload {
   std::uint32_t batch = 16;
   std::optional<std::uint32_t> image;  // the model's own if not given
   std::uint32_t steps = 10, warmup = 2;
+  std::uint32_t warmup_seconds = 0;  // the warm-up goes on until it took so long
   std::string data = "fashion-mnist", optimizer = "sgd";
   std::string batch_norm = "keras";  // of several kernels as in Keras 3, or "fused": one
   std::uint64_t seed = 1;

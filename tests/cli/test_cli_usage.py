@@ -66,6 +66,7 @@ def test_no_command_shows_help_and_fails(deeptm):
         (["run", "--fast", "64MiB", "--record", "/", "--", "true"], "is a directory"),
         (["train", "mobilenet", "--batch", "0"], "--batch"),
         (["train", "mobilenet", "--data", "imagenet"], "--data"),
+        (["train", "mobilenet", "--check", "--warmup-seconds", "9"], "--check needs the same steps in both runs"),
         (["synthesize", "tree", "--tensors", "100", "-o", "x.json"], "'tree' is no kind of step"),
         (["synthesize", "chain", "--tensors", "5", "-o", "x.json"], "--tensors 5 is too few"),
         (["synthesize", "chain", "--tensors", "2000000", "-o", "x.json"], "--tensors must be from 1 to 1000000"),

@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -66,6 +67,27 @@ def test_progress_tells_each_step(tmp_path):
     assert "digest" not in result
 
 
+@pytest.mark.parametrize(
+    ("warmup", "warmup_seconds", "seconds", "expected"),
+    [
+        (2, 0, [1, 1, 1, 1, 1], 2),
+        (2, 3, [1, 1, 1, 1, 1, 1], 3),  # three seconds are over after three steps
+        (4, 3, [1, 1, 1, 1, 1, 1, 1], 4),  # ... and then there are steps to go
+        (0, 3, [5, 1, 1, 1], 1),
+    ],
+)
+def test_warmup_lasts_for_steps_and_for_seconds(warmup, warmup_seconds, seconds, expected, monkeypatch):
+    clock = iter([time for second in seconds for time in (0.0, float(second))])
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
+    recorder = measure.TimedSteps(3, warmup, warmup_seconds)
+    recorder.set_model(types.SimpleNamespace(stop_training=False, reset_metrics=lambda: None))
+    for number in range(len(seconds)):
+        assert not recorder.model.stop_training
+        recorder.on_train_batch_begin(number)
+        recorder.on_train_batch_end(number, {"loss": 0.0})
+    assert recorder.model.stop_training and recorder.warmup == expected
+
+
 def test_running_out_of_memory_is_one_line(tmp_path):
     # 25 PB of images: more than addresses reach.
     process, result = run(tmp_path, "--batch", "2000000000", "--image", "1024")
@@ -86,6 +108,7 @@ GOOD = {"--model": "mobilenet", "--batch": "2", "--image": "32", "--steps": "3"}
         ({"--batch": "many"}, "argument --batch: 'many' is not a whole number"),
         ({"--steps": "-1"}, "argument --steps: -1 is not between 1 and"),
         ({"--warmup": "-1"}, "argument --warmup: -1 is not between 0 and"),
+        ({"--warmup-seconds": "1.5"}, "argument --warmup-seconds: '1.5' is not a whole number"),
         ({"--seed": "1e3"}, "argument --seed: '1e3' is not a whole number"),
         ({"--optimizer": "lion"}, "argument --optimizer: invalid choice: 'lion'"),
         ({"--data": "imagenet"}, "argument --data: invalid choice: 'imagenet'"),
@@ -147,9 +170,9 @@ def test_progress_on_a_terminal_is_one_line_rewritten():
             pass
 
     terminal = Terminal()
-    progress = measure.Progress("vgg19", 2, terminal)
-    progress.step(1, 0.5, 2.0)
-    progress.step(2, 0.25, 1.0)
+    progress = measure.Progress("vgg19", terminal)
+    progress.step(1, 2, 0.5, 2.0)
+    progress.step(2, 2, 0.25, 1.0)
     assert terminal.text == (
         "\r\x1b[Kvgg19: step 1/2, 0.50 s, loss 2.0000\r\x1b[Kvgg19: step 2/2, 0.25 s, loss 1.0000\n"
     )
