@@ -47,28 +47,70 @@ void BM_AllocateFreeAmongMany(benchmark::State& state) {
 }
 BENCHMARK(BM_AllocateFreeAmongMany);
 
+// A kernel with two inputs and an output of 4 MiB each.
+class Kernel {
+ public:
+  explicit Kernel(deeptm_runtime* rt) : rt_(rt), kernel_(deeptm_register_kernel(rt, "bench", "Bench", "{}")) {
+    for (std::size_t i = 0; i < 2; ++i) {
+      tensors_[i] = allocate();
+      inputs_[i] = {tensors_[i], kBytes, DEEPTM_READ, 0, nullptr, nullptr};
+    }
+  }
+  ~Kernel() {
+    for (void* tensor : tensors_) deeptm_free(rt_, tensor);
+  }
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
+
+  void* allocate() { return deeptm_allocate(rt_, kBytes, 64); }
+  void begin() {
+    if (++kernels_ % 2000 == 0) ++step_;
+    deeptm_kernel_begin(rt_, &scope_, kernel_, step_, inputs_, 2);
+  }
+  void end(void* output) {
+    const deeptm_access access = {output, kBytes, DEEPTM_WRITE | DEEPTM_OUTPUT, 0, nullptr, nullptr};
+    deeptm_kernel_end(rt_, &scope_, &access, 1);
+  }
+
+ private:
+  static constexpr std::size_t kBytes = 4 << 20;
+  deeptm_runtime* rt_;
+  std::uint32_t kernel_;
+  void* tensors_[2];
+  deeptm_access inputs_[2];
+  deeptm_scope scope_{};
+  std::int64_t step_ = 1;
+  std::uint64_t kernels_ = 0;
+};
+
 void BM_KernelBeginEnd(benchmark::State& state) {
-  deeptm_runtime* rt = runtime();
-  const std::uint32_t kernel = deeptm_register_kernel(rt, "bench", "Bench", "{}");
-  constexpr std::size_t kBytes = 4 << 20;
-  void* tensors[3];
-  deeptm_access accesses[3];
-  for (int i = 0; i < 3; ++i) {
-    tensors[i] = deeptm_allocate(rt, kBytes, 64);
-    const std::uint32_t flags = i == 2 ? DEEPTM_WRITE | DEEPTM_OUTPUT : DEEPTM_READ;
-    accesses[i] = {tensors[i], kBytes, flags, 0, nullptr, nullptr};
-  }
-  std::int64_t step = 1;
-  std::uint64_t kernels = 0;
+  Kernel kernel(runtime());
+  void* output = kernel.allocate();
   for (auto _ : state) {
-    deeptm_scope scope;
-    deeptm_kernel_begin(rt, &scope, kernel, step, accesses, 2);
-    deeptm_kernel_end(rt, &scope, accesses + 2, 1);
-    if (++kernels % 2000 == 0) ++step;
+    kernel.begin();
+    kernel.end(output);
   }
-  for (void* tensor : tensors) deeptm_free(rt, tensor);
+  deeptm_free(runtime(), output);
 }
 BENCHMARK(BM_KernelBeginEnd);
+
+void BM_KernelTensor(benchmark::State& state) {
+  Kernel kernel(runtime());
+  for (auto _ : state) deeptm_free(runtime(), kernel.allocate());
+}
+BENCHMARK(BM_KernelTensor);
+
+// Both, as a kernel does: its output is allocated while it runs, and freed when a later one has used it.
+void BM_KernelWithTensor(benchmark::State& state) {
+  Kernel kernel(runtime());
+  for (auto _ : state) {
+    kernel.begin();
+    void* output = kernel.allocate();
+    kernel.end(output);
+    deeptm_free(runtime(), output);
+  }
+}
+BENCHMARK(BM_KernelWithTensor);
 
 }  // namespace
 
