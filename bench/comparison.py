@@ -6,8 +6,7 @@ import pathlib
 import subprocess
 import tempfile
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
-PROGRAM = CHECKOUT / "build/bin/deeptm"
+from limited import CHECKOUT, PROGRAM
 
 
 def recorded(model):

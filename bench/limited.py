@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training in a memory cgroup that has room for what stock TensorFlow needs beside its tensors, and for the fast limit."""
 
+import functools
 import json
 import os
 import pathlib
@@ -9,33 +10,62 @@ import sys
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 PYTHON = CHECKOUT / ".venv/bin/python"
+PROGRAM = pathlib.Path(os.environ.get("DEEPTM_PROGRAM", CHECKOUT / "build/bin/deeptm"))
 MARGIN = 1.1
+
+
+def environment():
+    """Of a training that repeats to the bit where its operations do, and has the built-in models at hand."""
+    return os.environ | {
+        "PYTHONPATH": str(CHECKOUT / "python"),
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+
+
+@functools.cache
+def follows_plans():
+    """Whether `deeptm run` has a --policy that is more than a part of --emulate: then paging on demand is one."""
+    return "demand" in subprocess.run([PROGRAM, "run", "--help"], check=True, capture_output=True, text=True).stdout
+
+
+def policies():
+    """By what moves of a run are decided: paging on demand, and the plan of the default policy."""
+    return ("demand", "deeptm") if follows_plans() else ("demand",)
+
+
+def policy_options(policy):
+    return ("--policy", policy) if follows_plans() else ()
+
+
+class RunFailed(RuntimeError):
+    """A run that did not end with 0; negative is a signal."""
+
+    def __init__(self, name, finished):
+        super().__init__(f"{name} ended with {finished.returncode}:\n{finished.stderr}")
+        self.returncode = finished.returncode
 
 
 class Workload:
     """A built-in model, trained by `python -m deeptm.workload` with one operation at a time."""
 
-    def __init__(self, model, batch, image, steps, folder, options=(), program=CHECKOUT / "build/bin/deeptm"):
+    def __init__(self, model, batch, image, steps, folder, options=(), program=PROGRAM):
         self.folder, self.program = pathlib.Path(folder), str(program)
         self.command = [str(PYTHON if PYTHON.exists() else sys.executable), "-m", "deeptm.workload", "--model", model]
         self.command += ["--batch", str(batch), "--image", str(image), "--steps", str(steps), "--warmup", "1"]
         self.command += ["--data", "random", *options]
 
-    def run(self, name, fast=None, enter=None):
+    def run(self, name, fast=None, enter=None, timeout=None):
         """Result of one run: stock's, or with `fast` (bytes or percent) under DeepTM. `enter` runs in the child first."""
         output, record = self.folder / f"{name}.json", self.folder / f"{name}-record.json"
         managed = [self.program, "run", "--fast", str(fast), "--json", str(record), "--"] if fast else []
-        environment = os.environ | {
-            "PYTHONPATH": str(CHECKOUT / "python"),
-            "TF_NUM_INTEROP_THREADS": "1",
-            "TF_CPP_MIN_LOG_LEVEL": "2",
-        }
         finished = subprocess.run(
             [*managed, *self.command, "--output", str(output)],
-            env=environment, preexec_fn=enter, text=True, capture_output=True, cwd=self.folder,
+            env=environment(), preexec_fn=enter, text=True, capture_output=True, cwd=self.folder,
+            timeout=timeout,
         )
         if finished.returncode != 0:
-            raise RuntimeError(f"{name} ended with {finished.returncode}:\n{finished.stderr}")
+            raise RunFailed(name, finished)
         result = json.loads(output.read_text())
         if fast:
             result["record"] = json.loads(record.read_text())

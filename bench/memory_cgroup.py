@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import time
 
 ROOT = pathlib.Path("/sys/fs/cgroup")
 
@@ -33,7 +34,13 @@ class MemoryCgroup:
         return self
 
     def __exit__(self, *_):
+        self.wait_until_empty()
         self.folder.rmdir()
+
+    def wait_until_empty(self):
+        """Until what was killed in it is gone."""
+        while (self.folder / "cgroup.procs").read_text():
+            time.sleep(0.01)
 
     def limit(self, limit_bytes, swap=False):
         """Memory of all kinds, page cache included. Without `swap` nothing may go to a swap file."""

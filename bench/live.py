@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training under plans, on demand, and by the kernel's swap, each in a memory cgroup that has room for stock's memory beside
+its tensors and for the fast limit; beside stock without a limit, and the bound that the disk allows."""
+
+import os
+import statistics
+import subprocess
+import time
+
+import disk
+from limited import Workload, limits, policies, policy_options
+from memory_cgroup import MemoryCgroup, swap_file
+from training import train
+
+# Steps of one to eight seconds on two free cores, everything fast.
+CELLS = {
+    "vgg19": (8, 160),
+    "resnet50": (32, 160),
+    "resnet152": (8, 160),
+    "inception_v4": (16, 160),
+    "mobilenet": (64, 160),
+    "alexnet": (128, 224),
+}
+STEPS = 10
+WARMUP, WARMUP_SECONDS = 8, 30  # recorded, planned for and followed by then
+SWAP_WARMUP, SWAP_STEPS = 1, 3
+SWAP_BYTES = 16 << 30
+FIGURES = ("plan", "bytes_in_per_step", "bytes_out_per_step", "waits_per_step", "wait_seconds_per_step")
+
+LINE = "{:<13} {:>5} {:<7} {:>9} {:>9} {:>6} {:>6} {:>9} {:>8} {:>8} {:>8} {:>8}"
+HEAD = LINE.format(
+    "model", "fast", "policy", "step, s", "stock, s", "perf.", "bound", "of bound", "GB in", "GB out", "GB least", "waits"
+)
+
+
+class Cell:
+    """One model at one share of its peak: what its runs took, by policy."""
+
+    def __init__(self, model, percent, stock, peak):
+        self.model, self.percent, self.peak = model, percent, peak
+        self.fast, self.cgroup_bytes = limits(stock, peak, percent)
+        self.runs = {}
+
+    def add(self, policy, figures):
+        self.runs.setdefault(policy, []).append(figures)
+
+    def rows(self, stock_seconds, rates):
+        rate = {name: statistics.median(one[name] for one in rates) for name in rates[0]}
+        least = self.peak - self.fast
+        bound_seconds = max(stock_seconds, disk.least_seconds(least, rate))
+        batch, image = CELLS[self.model]
+        for policy, runs in self.runs.items():
+            # A round that took too long says only what a step takes at least, and so does the median then.
+            seconds = statistics.median(run["step_seconds"] for run in runs)
+            row = {"kind": "measured", "model": self.model, "batch": batch, "image": image, "percent": self.percent}
+            row |= {"fast_limit_bytes": self.fast, "cgroup_bytes": self.cgroup_bytes, "live_peak_bytes": self.peak}
+            row |= {"policy": policy, "step_seconds": seconds, "timed_out": any(run["timed_out"] for run in runs)}
+            row |= {"step_seconds_stock": stock_seconds, "performance": stock_seconds / seconds}
+            row |= {"least_bytes_each_way": least, "disk_bytes_per_second": rate, "bound_seconds": bound_seconds}
+            row |= {"bound": stock_seconds / bound_seconds, "share_of_bound": bound_seconds / seconds}
+            row |= {name: runs[-1].get(name) for name in FIGURES} | {"runs": runs}
+            yield row
+
+
+def line(row):
+    def shown(field, format_spec, scale=1.0):
+        return "" if row[field] is None else format(row[field] * scale, format_spec)
+
+    less, more = ("<", ">") if row["timed_out"] else ("", "")
+    return LINE.format(
+        row["model"], f"{row['percent']}%", row["policy"], more + shown("step_seconds", ".2f"), shown("step_seconds_stock", ".2f"),
+        less + shown("performance", ".3f"), shown("bound", ".3f"), less + shown("share_of_bound", ".3f"),
+        shown("bytes_in_per_step", ".2f", 1e-9), shown("bytes_out_per_step", ".2f", 1e-9),
+        shown("least_bytes_each_way", ".2f", 1e-9), shown("waits_per_step", ".0f"),
+    )
+
+
+class Bench:
+    def __init__(self, group, folder, model, limit_seconds):
+        self.group, self.folder, self.model, self.limit_seconds = group, folder, model, limit_seconds
+        self.place = os.environ.get("DEEPTM_SLOW_DIR", "/var/tmp")
+
+    def workload(self, steps, warmup):
+        return Workload(self.model, *CELLS[self.model], steps, self.folder, ("--warmup", str(warmup)))
+
+    def stock(self):
+        began = time.monotonic()
+        result = self.workload(STEPS, 2).run("stock")
+        self.start_seconds = time.monotonic() - began - sum(result["step_seconds"])
+        # What is half as fast as stock is not cut short, whatever the limit.
+        needed = self.start_seconds + WARMUP_SECONDS + (WARMUP + STEPS) * result["median_step_seconds"]
+        self.limit_seconds = max(self.limit_seconds, 2 * needed)
+        return result
+
+    def peak(self):
+        return self.workload(2, 0).run("free", fast="100%")["record"]["live_peak_bytes"]
+
+    def within(self, steps, run):
+        """Figures of a run; where it takes too long, what its steps take at least."""
+        try:
+            return run(timeout=self.limit_seconds) | {"timed_out": False}
+        except subprocess.TimeoutExpired:
+            self.group.wait_until_empty()
+            return {"step_seconds": (self.limit_seconds - self.start_seconds) / steps, "timed_out": True}
+
+    def managed(self, cell, policy):
+        self.group.limit(cell.cgroup_bytes)
+        options = ("--slow", f"file:{self.place}", "--steps", STEPS, "--warmup", WARMUP, "--warmup-seconds", WARMUP_SECONDS)
+        options += (*policy_options(policy), "--results", self.folder)
+
+        def run(timeout):
+            return train(self.model, *CELLS[self.model], cell.fast, *options, enter=self.group.enter, timeout=timeout)
+
+        cell.add(policy, self.within(WARMUP + STEPS, run))
+
+    def swapped(self, cell):
+        """Stock in the same cgroup, with a swap file."""
+
+        def run(timeout):
+            result = self.workload(SWAP_STEPS, SWAP_WARMUP).run("swap", enter=self.group.enter, timeout=timeout)
+            return {"step_seconds": result["median_step_seconds"]}
+
+        with swap_file(SWAP_BYTES, self.place):
+            self.group.limit(cell.cgroup_bytes, swap=True)
+            cell.add("swap", self.within(SWAP_WARMUP + SWAP_STEPS, run))
+
+    def rows(self, percents, rounds):
+        """All of one model, in turn. Swap, which is slow, has one round."""
+        stock, rates, cells = [], [], []
+        for number in range(rounds):
+            result = self.stock()
+            stock.append(result["median_step_seconds"])
+            if not cells:
+                peak = self.peak()
+                cells = [Cell(self.model, percent, result, peak) for percent in percents]
+            rates.append(disk.rates(self.place))
+            for cell in cells:
+                for policy in reversed(policies()):
+                    self.managed(cell, policy)
+                if number == 0:
+                    self.swapped(cell)
+        for cell in cells:
+            yield from cell.rows(statistics.median(stock), rates)
+
+
+def live(folder, models, percents, rounds, limit_seconds):
+    """Yields rows and prints them as a table."""
+    print(HEAD, flush=True)
+    with MemoryCgroup("deeptm-bench") as group:
+        for model in models:
+            for row in Bench(group, folder, model, limit_seconds).rows(percents, rounds):
+                print(line(row), flush=True)
+                yield row
