@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmarks. Each writes its rows, with the command that made them, to results/bench/NAME.json.
 
-    make bench                       all of them
-    scripts/bench fits table         some
+    make bench                                  all of them but live and beyond, which take an hour and more
+    scripts/bench fits table                    some
+    scripts/bench live --percent 20 10          plans, demand and swap beside stock and what the disk allows
+    scripts/bench beyond --memory 2GiB          in a cgroup that plays a machine of so much memory
 """
 
 import argparse
@@ -13,15 +15,18 @@ import subprocess
 import sys
 import tempfile
 
+from beyond import beyond as beyond_row
 from emulated import CELLS as EMULATED_CELLS
 from emulated import emulated as emulated_rows
 from joint import joint as joint_rows
 from literature import literature as literature_rows
-from limited import Workload, limits, same
+from limited import CHECKOUT, PROGRAM, Workload, limits, same
+from live import CELLS as LIVE_CELLS
+from live import live as live_rows
+from longrun import longrun as longrun_rows
 from memory_cgroup import MemoryCgroup, swap_file
+from training import train
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
-PROGRAM = CHECKOUT / "build/bin/deeptm"
 RESULTS = CHECKOUT / "results/bench"
 
 # Steps of about half a second to four seconds on two cores.
@@ -37,28 +42,6 @@ CELLS = {
 # Small ones for bit-identity. A tenth of VGG19's peak with batch 4 is less than one of its weight matrices, which are read by
 # columns: two minutes a step.
 CHECK_CELLS = {"vgg19": (64, 64)}
-FIGURES = (
-    "performance", "performance_against_defaults", "step_seconds", "step_seconds_stock", "fast_limit_bytes",
-    "fast_peak_bytes", "live_peak_bytes", "bytes_in_per_step", "bytes_out_per_step", "waits_per_step",
-    "wait_seconds_per_step", "bit_identical",
-)
-
-
-def train(model, fast, *options, cell=None):
-    """One `deeptm train`; its figures and its command."""
-    batch, image = cell or CELLS[model]
-    out = RESULTS / "cell.json"
-    command = [str(PROGRAM), "train", model, "--batch", str(batch), "--image", str(image), "--data", "random"]
-    command += ["--fast", fast, "--json", str(out), *options]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    record = json.loads(out.read_text())
-    out.unlink()
-    row = {"model": model, "batch": batch, "image": image, "fast": fast, "config_hash": record["config_hash"]}
-    row["inter_op"] = record["config"]["inter_op"]
-    row |= {name: record.get(name) for name in FIGURES}
-    row["machine"], row["versions"] = record["machine"], record["versions"]
-    row["command"] = " ".join(["deeptm", *command[1:]])
-    return row
 
 
 def tell(row):
@@ -72,14 +55,16 @@ def show(row):
     return row
 
 
+def google_benchmark(name, *options):
+    command = [CHECKOUT / "build/bin" / name, "--benchmark_format=json", *options]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["benchmarks"]
+
+
 def program(name, what):
     """A program of Google Benchmark as a benchmark of this table."""
 
     def run(_):
-        text = subprocess.run(
-            [str(CHECKOUT / "build/bin" / name), "--benchmark_format=json"], check=True, capture_output=True, text=True
-        ).stdout
-        rows = json.loads(text)["benchmarks"]
+        rows = google_benchmark(name)
         for row in rows:
             print(f"{row['name']:40} {row['real_time']:10.1f} {row['time_unit']}", flush=True)
         return rows
@@ -92,7 +77,7 @@ def fits(arguments):
     """Everything fits: one operation at a time as stock with one and with its defaults; and both with the defaults."""
     options = ("--compare", "--rounds", arguments.rounds)
     return [
-        show(train(model, "100%", *options, "--inter-op", inter_op))
+        show(train(model, *CELLS[model], "100%", *options, "--inter-op", inter_op))
         for model in ("resnet50", "mobilenet")
         for inter_op in ("1", "0")
     ]
@@ -100,14 +85,14 @@ def fits(arguments):
 
 def table(arguments):
     """A fifth of the peak, paged on demand, file tier."""
-    return [show(train(model, "20%", "--compare", "--rounds", arguments.rounds)) for model in arguments.models]
+    return [show(train(model, *CELLS[model], "20%", "--compare", "--rounds", arguments.rounds)) for model in arguments.models]
 
 
 def check(arguments):
     """Losses, weights and optimizer state against stock at half, a fifth and a tenth of the peak."""
     options = ("--check", "--steps", "2", "--warmup", "1")
     return [
-        show(train(model, fast, *options, cell=CHECK_CELLS.get(model, (4, 96))))
+        show(train(model, *CHECK_CELLS.get(model, (4, 96)), fast, *options))
         for model in arguments.models
         for fast in ("50%", "20%", "10%")
     ]
@@ -188,6 +173,40 @@ def emulated(arguments):
         return list(emulated_rows(PROGRAM, folder, models, arguments.rounds))
 
 
+def live(arguments):
+    """Plans, demand and kernel swap in a memory cgroup, beside stock and the bound of the disk; measured."""
+    models = [model for model in arguments.models if model in LIVE_CELLS]
+    with tempfile.TemporaryDirectory() as folder:
+        return list(live_rows(folder, models, arguments.percent, int(arguments.rounds), arguments.limit_seconds))
+
+
+def longrun(arguments):
+    """A hundred thousand small steps: memory, mappings and handles over time."""
+    with tempfile.TemporaryDirectory() as folder:
+        return list(longrun_rows(folder, arguments.steps))
+
+
+def beyond(arguments):
+    """A training that needs half as much again as there is memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [beyond_row(folder, arguments.memory)]
+
+
+def overhead(_):
+    """What DeepTM costs a kernel that has one new tensor, when everything fits."""
+    costs = {
+        row["run_name"]: row["real_time"]
+        for row in google_benchmark("memory_bench", "--benchmark_filter=^BM_Kernel", "--benchmark_repetitions=5")
+        if row.get("aggregate_name") == "median"
+    }
+    row = {"kind": "measured", "policy": "demand", "unit": "ns"}
+    row |= {"begin_and_end": costs["BM_KernelBeginEnd"], "allocate_and_free": costs["BM_KernelTensor"]}
+    row |= {"sum": row["begin_and_end"] + row["allocate_and_free"], "together": costs["BM_KernelWithTensor"]}
+    return [tell(row)]
+
+
+# They take an hour or more, so only by name.
+LONG = ("live", "beyond")
 BENCHMARKS = {
     "memory": program("memory_bench", "Hot paths of allocator and kernel announcements."),
     "pager": program("pager_bench", "Sweeps over more memory than is fast."),
@@ -202,7 +221,19 @@ BENCHMARKS = {
     "cgroup": in_cgroup,
     "swap": swap,
     "emulated": emulated,
+    "overhead": overhead,
+    "longrun": longrun,
+    "live": live,
+    "beyond": beyond,
 }
+
+
+def size(text):
+    """Bytes of 2GiB, 512MiB."""
+    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20)):
+        if text.endswith(unit) and text.removesuffix(unit).isdigit():
+            return int(text.removesuffix(unit)) * factor
+    raise argparse.ArgumentTypeError(f"'{text}' is not a size such as 2GiB")
 
 
 def main():
@@ -210,6 +241,10 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--models", nargs="+", choices=CELLS, default=list(CELLS))
     parser.add_argument("--rounds", default="2")
+    parser.add_argument("--percent", nargs="+", type=int, default=[20, 10], help="of the peak, for live")
+    parser.add_argument("--limit-seconds", type=int, default=900, help="of a run of live that is too slow")
+    parser.add_argument("--steps", type=int, default=100_000, help="of longrun")
+    parser.add_argument("--memory", type=size, help="for beyond: of a cgroup instead of this machine's, such as 2GiB")
     parser.add_argument("--quick", action="store_true", help="fewer cells of joint")
     parser.add_argument("--full", action="store_true", help="joint beside policies that take minutes a cell, too")
     arguments = parser.parse_args()
@@ -217,7 +252,7 @@ def main():
     if unknown:
         sys.exit(f"bench: no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name in arguments.names or BENCHMARKS:
+    for name in arguments.names or [name for name in BENCHMARKS if name not in LONG]:
         print(f"{name}: {BENCHMARKS[name].__doc__}", flush=True)
         try:
             rows = BENCHMARKS[name](arguments)
