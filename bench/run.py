@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmarks. Each writes its rows, with the command that made them, to results/bench/NAME.json.
 
-    make bench                                  all of them but live and beyond, which take an hour and more
+    make bench                                  all of them but longrun, live and beyond
     scripts/bench fits table                    some
     scripts/bench live --percent 20 10          plans, demand and swap beside stock and what the disk allows
     scripts/bench beyond --memory 2GiB          in a cgroup that plays a machine of so much memory
@@ -205,8 +205,8 @@ def overhead(_):
     return [tell(row)]
 
 
-# They take an hour or more, so only by name.
-LONG = ("live", "beyond")
+# They take a quarter of an hour to some hours, so only by name.
+LONG = ("longrun", "live", "beyond")
 BENCHMARKS = {
     "memory": program("memory_bench", "Hot paths of allocator and kernel announcements."),
     "pager": program("pager_bench", "Sweeps over more memory than is fast."),
