@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trainings that depart from the step they began with: under every policy they learn what they learn in stock TensorFlow."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import limited
+
+SCRIPT = pathlib.Path(__file__).with_name("drift.py")
+CASES = re.findall(r"^def case_(\w+)\(", SCRIPT.read_text(), re.MULTILINE)
+FAST = "16MiB"
+
+
+def learned(process):
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory):
+    """stock(case) -> what stock TensorFlow learns; trained once for all policies."""
+    found = {}
+
+    def of(case):
+        if case not in found:
+            command = [sys.executable, str(SCRIPT), case]
+            options = {"cwd": tmp_path_factory.mktemp("stock"), "env": limited.environment(), "timeout": 300}
+            found[case] = learned(subprocess.run(command, text=True, capture_output=True, **options))
+        return found[case]
+
+    return of
+
+
+@pytest.mark.parametrize("policy", limited.policies())
+@pytest.mark.parametrize("case", CASES)
+def test_drift_is_bit_identical(case, policy, stock, deeptm, tmp_path):
+    command = ("run", "--fast", FAST, *limited.policy_options(policy), "--json", "run.json", "--", sys.executable, SCRIPT, case)
+    assert learned(deeptm(*command, env=limited.environment())) == stock(case)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["fast_peak_bytes"] <= record["fast_limit_bytes"] < record["live_peak_bytes"]
+    assert record["bytes_in"] > 0 and record["bytes_out"] > 0
