@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trainings whose steps are not always the same. Each settles into one kind of step, then departs from it and comes back.
 
-    python drift.py NAME      prints, as JSON, the losses and hashes of everything that was learned
+    python drift.py NAME [LOG]      prints, as JSON, the losses and hashes of everything that was learned
+
+With LOG, which has its own standard error, it waits in mid-way until DeepTM says there that it has planned.
 """
 
 import json
@@ -10,7 +12,7 @@ import sys
 import tempfile
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(CHECKOUT / "examples"), str(CHECKOUT / "python")]
+sys.path[:0] = [str(CHECKOUT / folder) for folder in ("examples", "python", "tests")]
 
 import common
 import gan
@@ -20,9 +22,11 @@ import tensorflow as tf
 from keras import layers
 
 from deeptm import measure
+from processes import wait_until
 
 BATCH, SIDE = 32, 40
-SETTLED = 60  # steps of one kind: enough to be recorded, planned for and followed
+SETTLED = 40  # steps of one kind: enough to be recorded, planned for and followed
+RECORDED = 25  # of them, before the plan is waited for
 BRIEF = 12  # steps of another kind, or of the first one again
 
 
@@ -33,6 +37,28 @@ def learned(losses, models, optimizers, *others):
         "optimizers": [measure.digest(optimizer.variables) for optimizer in optimizers],
         "others": measure.digest(others),
     }
+
+
+def wait_for_plan():
+    if len(sys.argv) > 2:
+        log = pathlib.Path(sys.argv[2])
+        wait_until(lambda: "deeptm: plan: " in log.read_text(), 300)
+
+
+def with_wait(steps):
+    for number, step in enumerate(steps):
+        if number == RECORDED:
+            wait_for_plan()
+        yield step
+
+
+class WaitForPlan(keras.callbacks.Callback):
+    batches = 0  # of all fits
+
+    def on_train_batch_end(self, batch, logs=None):
+        WaitForPlan.batches += 1
+        if WaitForPlan.batches == RECORDED:
+            wait_for_plan()
 
 
 def samples(steps, batch=BATCH):
@@ -74,7 +100,7 @@ def compiled(model, optimizer="adam", **options):
 def fit(model, data, **options):
     """The loss of every batch."""
     recorder = measure.StepRecorder()
-    model.fit(data, verbose=0, callbacks=[recorder], shuffle=False, **options)
+    model.fit(data, verbose=0, callbacks=[recorder, WaitForPlan()], shuffle=False, **options)
     return recorder.losses
 
 
@@ -132,7 +158,7 @@ def case_control_flow():
         optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
         return loss
 
-    losses = [step(x, y, tf.constant(number)) for number, (x, y) in enumerate(batches(SETTLED))]
+    losses = [step(x, y, tf.constant(number)) for number, (x, y) in enumerate(with_wait(batches(SETTLED)))]
     return learned(losses, [model], [optimizer])
 
 
@@ -180,7 +206,7 @@ def case_gan_in_turns():
 
     images = tf.constant(common.images(BATCH, 32, channels=1)[0])
     losses = []
-    for number in range(SETTLED):
+    for number in with_wait(range(SETTLED)):
         losses.append(discriminate(images))
         if number % 3 == 2:
             losses.append(generate())
@@ -189,7 +215,7 @@ def case_gan_in_turns():
 
 def case_several_steps_per_execution():
     model = compiled(network(), steps_per_execution=4)
-    losses = fit(model, batches(SETTLED + 13))  # the last execution has one
+    losses = fit(model, batches(SETTLED + 33))  # the last execution has one
     return learned(losses, [model], [model.optimizer])
 
 
@@ -230,7 +256,7 @@ def case_predict_between_steps():
     model = compiled(network())
     inputs, _ = samples(2, 20)
     losses, answers = [], []
-    for number, (x, y) in enumerate(batches(SETTLED)):
+    for number, (x, y) in enumerate(with_wait(batches(SETTLED))):
         losses.append(model.train_on_batch(x, y))
         if number % 5 == 4:
             answers.append(model.predict_on_batch(inputs))
