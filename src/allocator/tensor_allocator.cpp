@@ -13,6 +13,8 @@ namespace {
 constexpr std::uint64_t kPagesPerSlab = MicroSlabs::kSlabBytes / kPageBytes;
 // Micro tensors are pinned while they take at most this share of fast memory.
 constexpr std::uint64_t kPinnedShare = 8;
+// Released ranges of one size that are remembered.
+constexpr std::size_t kMostRemembered = 16;
 
 // A whole number of chunks, the given share of the arena.
 std::uint64_t part(const Pager& pager, std::uint64_t share) {
@@ -80,11 +82,16 @@ Result<void*> TensorAllocator::allocate(std::uint64_t bytes, std::uint64_t align
 
 Result<void*> TensorAllocator::allocate_pages(Heap& heap, std::uint64_t bytes, std::uint64_t alignment) {
   const std::uint64_t pages = std::max<std::uint64_t>(1, bytes / kPageBytes + (bytes % kPageBytes != 0));
-  const std::uint64_t aligned_pages = std::max<std::uint64_t>(1, alignment / kPageBytes);
+  // Where memory is short what moves apart should not share chunks. What is left of the last one is for smaller ones.
+  const bool short_of_memory = pager_.anything_away();
+  const bool own_chunks = short_of_memory && bytes >= pager_.chunk_bytes() / 2;
+  const std::uint64_t aligned_pages =
+      std::max<std::uint64_t>({1, alignment / kPageBytes, own_chunks ? pager_.chunk_bytes() / kPageBytes : 1});
   std::optional<std::uint64_t> page;
   if (pages < pager_.arena_bytes() / kPageBytes) {
     std::lock_guard lock(heap.mutex);
-    page = heap.ranges.allocate(pages, aligned_pages);
+    if (short_of_memory && alignment <= kPageBytes) page = take_warm(heap, pages);
+    if (!page) page = heap.ranges.allocate(pages, aligned_pages);
     if (page) blocks_[*page] = {bytes, static_cast<std::uint32_t>(pages)};
   }
   if (!page) {
@@ -98,6 +105,20 @@ Result<void*> TensorAllocator::allocate_pages(Heap& heap, std::uint64_t bytes, s
     return tl::unexpected(born.error());
   }
   return begin;
+}
+
+std::optional<std::uint64_t> TensorAllocator::take_warm(Heap& heap, std::uint64_t pages) {
+  const auto found = heap.released.find(pages);
+  if (found == heap.released.end()) return std::nullopt;
+  std::vector<std::uint64_t>& starts = found->second;
+  for (auto at = starts.rbegin(); at != starts.rend(); ++at) {
+    const std::uint64_t start = *at;
+    if (!pager_.resident(pager_.chunks_of(pager_.base() + start * kPageBytes, pages * kPageBytes))) continue;
+    starts.erase(std::next(at).base());
+    if (heap.ranges.take(start, pages)) return start;
+    break;  // others have been put there; the list is put right one by one
+  }
+  return std::nullopt;
 }
 
 std::uint64_t TensorAllocator::release(void* tensor, const std::function<void()>& gone) {
@@ -114,6 +135,9 @@ std::uint64_t TensorAllocator::release(void* tensor, const std::function<void()>
     std::lock_guard lock(heap.mutex);
     if (gone) gone();
     heap.ranges.release(page, block.pages);
+    auto& starts = heap.released[block.pages];
+    if (starts.size() == kMostRemembered) starts.erase(starts.begin());
+    starts.push_back(page);
   }
   live_bytes_.fetch_sub(requested, std::memory_order_relaxed);
   return requested;

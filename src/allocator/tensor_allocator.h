@@ -10,6 +10,9 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
 
 #include "allocator/micro_slabs.h"
 #include "base/range_heap.h"
@@ -46,6 +49,8 @@ class TensorAllocator {
   struct Heap {
     std::mutex mutex;
     RangeHeap ranges;
+    // By pages: first pages of the latest such ranges to be released, the last one at the end.
+    std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> released{};
   };
   struct Block {
     std::uint64_t requested;
@@ -54,6 +59,8 @@ class TensorAllocator {
   std::optional<std::uint32_t> take_slab();
   void give_back_slab(std::uint32_t slab);
   Result<void*> allocate_pages(Heap& heap, std::uint64_t bytes, std::uint64_t alignment);
+  // Where a tensor of the same size has died and still has its frames: a step makes the same sizes again and again.
+  std::optional<std::uint64_t> take_warm(Heap& heap, std::uint64_t pages);
   void count(std::uint64_t bytes);
   std::uint64_t offset_of(const void* tensor) const {
     return static_cast<std::uint64_t>(static_cast<const std::byte*>(tensor) - pager_.base());

@@ -31,7 +31,8 @@ enum class ChunkState : std::uint8_t {
 inline constexpr std::uint32_t kNone = 0xffffffff;
 
 // The pager's record of one chunk; all zero is an empty chunk. Fields are guarded by the pager's lock, except that
-// `state` and `last_use` may be read, and `last_use` written, without it: both only steer choices.
+// `state`, `last_use`, `kept` and `next_use` may be read, and but for the first written, without it: they
+// only steer choices.
 struct Chunk {
   std::atomic<ChunkState> state;
   std::uint8_t pinned;       // never chosen as a victim
@@ -41,6 +42,8 @@ struct Chunk {
   std::uint8_t listed_dead;  // in the list of dead chunks with frames
   std::uint32_t live_pages;
   std::atomic<std::uint32_t> last_use;  // tick
+  std::atomic<std::uint32_t> kept;      // how many of its tensors a plan has in fast memory now
+  std::atomic<std::uint32_t> next_use;  // when a plan's kernels touch it next, as follow_plan counts; past: unknown
   std::uint32_t frame_slot;             // pool slot of its frame while it is outside the arena (state says so)
   std::uint32_t store_slot;             // slot of the slow tier plus one; 0 if none
   std::uint32_t resident_index;         // its place in the list of resident chunks (kResident)

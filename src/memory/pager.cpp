@@ -89,6 +89,7 @@ Pager::~Pager() {
     stop_ = true;
   }
   work_.notify_all();
+  frames_.notify_all();
   if (stop_event_ >= 0) {
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t n = ::write(stop_event_, &one, sizeof one);
@@ -177,7 +178,7 @@ void Pager::become_dead(std::uint32_t chunk) {
       c.listed_dead = 1;
       dead_.push_back(chunk);
     }
-    if (!demanded_.empty()) work_.notify_one();
+    tell();
     return;
   }
   away_.fetch_sub(1, std::memory_order_relaxed);
@@ -198,16 +199,6 @@ Result<void> Pager::reserve_for(std::uint64_t chunks_live) {
   auto reserved = slow_->reserve((wanted + step - 1) / step * step * options_.chunk_bytes);
   if (reserved) return reserved;
   return slow_->reserve(wanted * options_.chunk_bytes);
-}
-
-void Pager::place_at_birth(Lock& lock, ChunkRange chunks) {
-  bool frames_left = true;
-  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
-    if (chunks_[c].state.load(std::memory_order_relaxed) == ChunkState::kResident) continue;
-    frames_left = frames_left && fetch(lock, c, false);
-    if (!frames_left) queue_ahead(c);
-  }
-  if (!frames_left) work_.notify_all();
 }
 
 void Pager::queue_ahead(std::uint32_t chunk) {
@@ -239,6 +230,13 @@ void Pager::touch(ChunkRange chunks) {
     if (state == ChunkState::kSlow || state == ChunkState::kEmpty) queue_ahead(c);
   }
   work_.notify_all();
+}
+
+bool Pager::resident(ChunkRange chunks) const {
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    if (chunks_[c].state.load(std::memory_order_relaxed) != ChunkState::kResident) return false;
+  }
+  return true;
 }
 
 void Pager::set_frames(std::uint32_t frames) {
@@ -305,15 +303,13 @@ void Pager::set_state(std::uint32_t chunk, ChunkState state) {
   if (state == ChunkState::kStandby) append(standby_, standby_count_);
 }
 
-std::vector<Segment> Pager::segments(std::uint32_t chunk) const {
+void Pager::append_segments(std::uint32_t chunk, std::vector<Segment>& list) const {
   const Chunk& c = chunks_[chunk];
   const std::size_t pages = options_.chunk_bytes / kPageBytes;
-  std::vector<Segment> list;
   for (const PageExtent run : live_.extents(chunk * pages, (chunk + 1) * pages)) {
     list.push_back({(c.store_slot - 1) * options_.chunk_bytes + run.begin * kPageBytes,
                     slot_address(c.frame_slot) + run.begin * kPageBytes, (run.end - run.begin) * kPageBytes});
   }
-  return list;
 }
 
 }  // namespace deeptm

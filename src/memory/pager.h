@@ -107,6 +107,37 @@ class Pager {
   void touch(ChunkRange chunks);
   RunningSet& running() { return running_; }
 
+  // pager_plan.cpp: a plan's wishes. They steer which chunks leave and when others come; what is touched is served
+  // whatever was wished.
+  //
+  // While a plan is followed, what it does not keep leaves first, and nothing that it keeps leaves but for a touch that
+  // waits.
+  void follow_plan(bool follows);
+  // One more tensor of each chunk is to be in fast memory, or one fewer; appends the chunks for which it is the first,
+  // or was the last.
+  void keep(ChunkRange chunks, std::vector<std::uint32_t>& first);
+  void let_go(ChunkRange chunks, std::vector<std::uint32_t>& last);
+  // A kernel is at position `now` of what the plan counts on from step to step, and the chunks are used next at `next`.
+  // Of several tensors in a chunk the one that is used first counts.
+  void expect_use(ChunkRange chunks, std::uint32_t now, std::uint32_t next);
+  // So many frames will be asked for soon: what is not kept makes room for them.
+  void expect_births(std::uint32_t frames) { births_.store(frames, std::memory_order_relaxed); }
+  // Appends those of the chunks that are kept and not in fast memory, nor on the way.
+  void add_missing(ChunkRange chunks, std::vector<std::uint32_t>& missing) const;
+  // Writes the chunks out with one transfer, so that their frames are ready for others; leaves out what is kept, dead,
+  // not in fast memory, or touched by a running kernel.
+  void send_away(std::span<const std::uint32_t> chunks);
+  // Brings the next chunks with one transfer: those from the front for which frames are to be had without I/O. Waits
+  // for the first frame until `cancelled` (then interrupt() has to be called). Leaves out what is not kept or not away.
+  // Returns how many of the chunks are dealt with.
+  std::size_t bring(std::span<const std::uint32_t> chunks, const std::atomic<bool>& cancelled);
+  void interrupt();
+
+  // Whether all of them have frames now, as far as can be told without the lock.
+  bool resident(ChunkRange chunks) const;
+  // Whether any live chunk has none.
+  bool anything_away() const { return away_.load(std::memory_order_relaxed) != 0; }
+
   // Raises the fast limit.
   void set_frames(std::uint32_t frames);
   PagerStats stats() const;
@@ -128,7 +159,6 @@ class Pager {
   void become_live(std::uint32_t chunk, std::uint32_t pages);
   void become_dead(std::uint32_t chunk);
   Result<void> reserve_for(std::uint64_t chunks_live);
-  void place_at_birth(Lock& lock, ChunkRange chunks);
   void queue_ahead(std::uint32_t chunk);
   void warn(const std::string& message) const;
 
@@ -142,6 +172,10 @@ class Pager {
   // pages a moment after it has said that it is done, and so does whoever looks at a huge page that is to be split.
   int transfer_own(std::byte* to, bool to_is_watched, std::byte* from) const;
   std::uint32_t dead_frame(Lock& lock);
+  bool place_dead_frame(std::uint32_t chunk);
+  // Off the list; what died last may soon be used again where it is.
+  std::uint32_t longest_dead();
+  void place_at_birth(Lock& lock, ChunkRange chunks);
   std::uint32_t standby_frame();
   std::uint32_t take_slot();
   void release_frame(std::uint32_t slot);
@@ -150,16 +184,20 @@ class Pager {
   std::uint64_t cheap_frames() const;
 
   // pager_evict.cpp
-  std::uint32_t choose_victim();
+  // Not urgent: nothing that a plan keeps.
+  std::uint32_t choose_victim(bool urgent);
   void refill_victims();
   // One step of eviction: takes a victim aside, or writes out the oldest that lies aside. False when neither can be.
-  bool evict_one(Lock& lock);
-  bool take_aside(Lock& lock);
+  bool evict_one(Lock& lock, bool urgent);
+  bool take_aside(Lock& lock, bool urgent);
+  // Its frame goes into a pool slot, in transit. False: it stayed where it was.
+  bool take(Lock& lock, std::uint32_t chunk);
   bool write_oldest_aside(Lock& lock);
   std::uint32_t oldest_aside();
   // The frame could not be taken out of the arena: the chunk stays as it was.
-  void stay_resident(std::uint32_t chunk, std::uint32_t slot);
-  void write_out(Lock& lock, std::uint32_t chunk);
+  void stay_resident(std::uint32_t chunk);
+  // Chunks in transit with a frame in the pool: to the slow tier in one transfer, then each to where it belongs.
+  void write_out(Lock& lock, std::span<const std::uint32_t> chunks, Priority priority);
   bool wants_eviction() const;
 
   // pager_fetch.cpp: faults and workers
@@ -168,9 +206,14 @@ class Pager {
   void work();
   // Makes a chunk resident if a frame is to be had; false if not. Evicts for it only when urgent.
   bool fetch(Lock& lock, std::uint32_t chunk, bool urgent);
-  void read_in(Lock& lock, std::uint32_t chunk);
+  // Chunks in the slow tier with a frame in the pool: in one transfer, then into the arena.
+  void read_in(Lock& lock, std::span<const std::uint32_t> chunks, Priority priority);
+  bool is_wished(std::uint32_t chunk) const;
   // The frame in the chunk's pool slot goes into the arena.
   void put(Lock& lock, std::uint32_t chunk);
+  // Ends a transit that left the chunk in the arena.
+  void arrive(std::uint32_t chunk);
+  void tell();
   // Ends a transit that left the chunk somewhere else than in the arena.
   void settle(std::uint32_t chunk);
   void demand(std::uint32_t chunk);
@@ -179,7 +222,7 @@ class Pager {
 
   std::byte* chunk_address(std::uint32_t chunk) const { return arena_.data() + chunk * options_.chunk_bytes; }
   std::byte* slot_address(std::uint32_t slot) const { return pool_.data() + slot * options_.chunk_bytes; }
-  std::vector<Segment> segments(std::uint32_t chunk) const;
+  void append_segments(std::uint32_t chunk, std::vector<Segment>& list) const;
   void set_state(std::uint32_t chunk, ChunkState state);
   std::uint32_t next_tick() { return tick_.fetch_add(1, std::memory_order_relaxed) + 1; }
 
@@ -191,10 +234,14 @@ class Pager {
   std::unique_ptr<Remapper> remapper_;
   RunningSet running_;
   std::atomic<std::uint32_t> tick_{0};
+  std::atomic<bool> follows_plan_{false};
+  std::atomic<std::uint32_t> births_{0}, position_{0};
   std::atomic<std::uint32_t> away_{0};  // chunks whose bytes are not in the arena: touch() has nothing to do at 0
 
   mutable std::mutex mutex_;
-  std::condition_variable work_;  // something for the workers, or a transit has ended
+  std::condition_variable work_;    // something for the workers, or a transit has ended that one waits for
+  std::condition_variable frames_;  // for bring(): a frame may be had
+  std::uint32_t movers_ = 0;        // that wait for it
   LazyArray<Chunk> chunks_;
   LivePages live_;
   std::vector<std::uint32_t> free_frames_;  // pool slots with a frame that holds nothing
@@ -203,16 +250,21 @@ class Pager {
   std::vector<std::uint32_t> free_stores_;
   std::uint32_t stores_ = 0;  // slow slots ever used
   std::vector<std::uint32_t> resident_;
-  std::vector<std::uint32_t> dead_;  // resident chunks without a live page; entries may be out of date
+  std::deque<std::uint32_t> dead_;  // resident chunks without a live page; entries may be out of date
   std::uint32_t dead_count_ = 0;
   std::deque<std::uint32_t> aside_, standby_;  // oldest first; entries may be out of date
   std::uint32_t aside_count_ = 0;
   std::uint32_t standby_count_ = 0;
   std::uint32_t evicting_ = 0;
   std::deque<std::uint32_t> demanded_, ahead_;
-  std::deque<std::pair<std::uint32_t, std::uint32_t>> victims_;  // (last use, chunk), least recently used first
-  bool victims_running_ = false;                                 // they belong to running kernels: nothing else is left
-  std::unordered_map<std::uint32_t, std::uint64_t> waiting_;     // chunk -> since when
+  struct Victim {
+    bool kept;
+    std::uint32_t until_use;  // positions of the plan; of what is not known to be used the most
+    std::uint32_t last_use, chunk;
+  };
+  std::deque<Victim> victims_;    // what is not kept first, then used farthest in future, then least recently used
+  bool victims_running_ = false;  // they belong to running kernels: nothing else is left
+  std::unordered_map<std::uint32_t, std::uint64_t> waiting_;  // chunk -> since when
   std::uint64_t waiting_since_ = 0;
   std::uint32_t failures_ = 0;  // failed writes in a row
   PagerStats stats_;

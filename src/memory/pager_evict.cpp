@@ -15,19 +15,27 @@ bool Pager::wants_eviction() const {
   const std::uint64_t excess = stats_.chunks_live > stats_.frames ? stats_.chunks_live - stats_.frames : 0;
   if (excess == 0 || away_.load(std::memory_order_relaxed) == 0) return false;
   const std::uint64_t least = options_.workers;
-  const std::uint64_t target = std::clamp(excess, least, std::max(least, stats_.frames / 8));
+  // A plan sends away in time by itself, but for what it does not know of.
+  const bool planned = follows_plan_.load(std::memory_order_relaxed);
+  const std::uint64_t most = std::max(least, planned ? births_.load(std::memory_order_relaxed) : stats_.frames / 8);
+  const std::uint64_t target = std::clamp(excess, least, most);
   return cheap_frames() + evicting_ < target;
 }
 
 void Pager::refill_victims() {
-  // (last use, chunk) of what nobody runs on; only if that is nothing, of all.
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> found;
+  // Of what nobody runs on; only if that is nothing, of all.
+  std::vector<Victim> found;
+  const bool planned = follows_plan_.load(std::memory_order_relaxed);
+  const std::uint32_t position = position_.load(std::memory_order_relaxed);
   const auto gather = [&](bool running_too) {
     for (const std::uint32_t chunk : resident_) {
       const Chunk& c = chunks_[chunk];
       if (c.pinned != 0 || c.live_pages == 0) continue;
       if (!running_too && running_.kernel_at(chunk)) continue;
-      found.emplace_back(c.last_use.load(std::memory_order_relaxed), chunk);
+      const bool kept = planned && c.kept.load(std::memory_order_relaxed) != 0;
+      const std::uint32_t next = planned ? c.next_use.load(std::memory_order_relaxed) : 0;
+      const std::uint32_t until = next > position ? next - position : kNone;
+      found.push_back({kept, until, c.last_use.load(std::memory_order_relaxed), chunk});
     }
   };
   gather(false);
@@ -35,40 +43,56 @@ void Pager::refill_victims() {
   if (victims_running_) gather(true);
   // Ticks wrap after 2^32 touches; the distance to now stays right.
   const std::uint32_t now = tick_.load(std::memory_order_relaxed);
-  const auto older = [now](const auto& a, const auto& b) {
-    return now - a.first != now - b.first ? now - a.first > now - b.first : a.second < b.second;
+  const auto before = [now](const Victim& a, const Victim& b) {
+    if (a.kept != b.kept) return b.kept;
+    if (a.until_use != b.until_use) return a.until_use > b.until_use;
+    return a.last_use != b.last_use ? now - a.last_use > now - b.last_use : a.chunk < b.chunk;
   };
   const std::size_t batch = std::min(found.size(), std::max<std::size_t>(32, resident_.size() / 8));
-  std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(batch), found.end(), older);
+  std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(batch), found.end(), before);
   victims_.assign(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(batch));
 }
 
-std::uint32_t Pager::choose_victim() {
+std::uint32_t Pager::choose_victim(bool urgent) {
+  // A tensor that was born or touched just now: the plan gets to say that it keeps it.
+  constexpr std::uint32_t kJustNow = 16;
+  const bool planned = follows_plan_.load(std::memory_order_relaxed);
   for (int round = 0; round < 2; ++round) {
     while (!victims_.empty()) {
-      const auto [last_use, chunk] = victims_.front();
+      const Victim victim = victims_.front();
+      const Chunk& c = chunks_[victim.chunk];
+      const bool kept = planned && c.kept.load(std::memory_order_relaxed) != 0;
+      const bool just_used = tick_.load(std::memory_order_relaxed) - victim.last_use < kJustNow;
+      if (planned && !urgent && victim.kept == kept && (kept || just_used)) return kNone;
       victims_.pop_front();
-      const Chunk& c = chunks_[chunk];
       const bool same = c.state.load(std::memory_order_relaxed) == ChunkState::kResident && c.live_pages != 0 &&
-                        c.last_use.load(std::memory_order_relaxed) == last_use;
+                        c.last_use.load(std::memory_order_relaxed) == victim.last_use && kept == victim.kept;
       // Touched since it was listed: a second chance.
-      if (same && c.pinned == 0 && (victims_running_ || !running_.kernel_at(chunk))) return chunk;
+      if (same && c.pinned == 0 && (victims_running_ || !running_.kernel_at(victim.chunk))) return victim.chunk;
     }
     if (round == 0) refill_victims();
   }
   return kNone;
 }
 
-bool Pager::evict_one(Lock& lock) {
+bool Pager::evict_one(Lock& lock, bool urgent) {
   // Long enough aside to be touched if it is in use, short enough not to cost much fast memory.
   const std::uint64_t most_aside = std::max<std::uint64_t>(options_.workers, stats_.frames / 16);
-  if (aside_count_ < most_aside && take_aside(lock)) return true;
+  if (aside_count_ < most_aside && take_aside(lock, urgent)) return true;
   return write_oldest_aside(lock);
 }
 
-bool Pager::take_aside(Lock& lock) {
-  const std::uint32_t chunk = choose_victim();
+bool Pager::take_aside(Lock& lock, bool urgent) {
+  const std::uint32_t chunk = choose_victim(urgent);
   if (chunk == kNone) return false;
+  if (take(lock, chunk)) {
+    set_state(chunk, ChunkState::kAside);
+    tell();
+  }
+  return true;
+}
+
+bool Pager::take(Lock& lock, std::uint32_t chunk) {
   Chunk& c = chunks_[chunk];
   const std::uint32_t slot = take_slot();
   set_state(chunk, ChunkState::kEvicting);
@@ -80,27 +104,27 @@ bool Pager::take_aside(Lock& lock) {
     // EBUSY: pinned by direct I/O of somebody. Forcing it would lose that I/O's bytes; another one must go.
     if (error != EBUSY) warn(fmt::format("a chunk cannot be moved out of the arena: {}", std::strerror(error)));
     c.last_use.store(next_tick(), std::memory_order_relaxed);
-    stay_resident(chunk, slot);
-    return true;
+    empty_slots_.push_back(slot);
+    stay_resident(chunk);
+    return false;
   }
   c.frame_slot = slot;
   if (c.live_pages == 0) {
     release_frame(slot);
     set_state(chunk, ChunkState::kEmpty);
     settle(chunk);
-  } else if (c.wanted != 0) {
+    return false;
+  }
+  if (c.wanted != 0) {
     ++stats_.rescued;
     put(lock, chunk);
-  } else {
-    set_state(chunk, ChunkState::kAside);
-    work_.notify_all();
+    return false;
   }
   return true;
 }
 
-void Pager::stay_resident(std::uint32_t chunk, std::uint32_t slot) {
+void Pager::stay_resident(std::uint32_t chunk) {
   ++stats_.refused_moves;
-  empty_slots_.push_back(slot);
   set_state(chunk, ChunkState::kResident);
   userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
   settle(chunk);
@@ -121,38 +145,41 @@ bool Pager::write_oldest_aside(Lock& lock) {
   const std::uint32_t chunk = oldest_aside();
   chunks_[chunk].store_slot = store + 1;
   set_state(chunk, ChunkState::kEvicting);
-  ++evicting_;
-  write_out(lock, chunk);
-  --evicting_;
-  work_.notify_all();
+  write_out(lock, {&chunk, 1}, Priority::kDemand);
   return true;
 }
 
-void Pager::write_out(Lock& lock, std::uint32_t chunk) {
-  Chunk& c = chunks_[chunk];
-  const std::vector<Segment> list = segments(chunk);
+void Pager::write_out(Lock& lock, std::span<const std::uint32_t> chunks, Priority priority) {
+  std::vector<Segment> list;
+  for (const std::uint32_t chunk : chunks) append_segments(chunk, list);
+  evicting_ += static_cast<std::uint32_t>(chunks.size());
   lock.unlock();
-  const auto written = slow_->write(list);
+  const auto written = slow_->transfer(Direction::kWrite, list, {priority, {}});
   lock.lock();
+  evicting_ -= static_cast<std::uint32_t>(chunks.size());
   for (const Segment& segment : list) bytes_out_.fetch_add(segment.bytes, std::memory_order_relaxed);
   if (!written) {
     ++stats_.errors;
     if (++failures_ % 64 == 1) warn(written.error().message + "; the bytes stay in fast memory");
-    c.last_use.store(next_tick(), std::memory_order_relaxed);
   } else {
     failures_ = 0;
   }
-  if (c.live_pages == 0) {
-    release_frame(c.frame_slot);
-    release_store(c);
-    set_state(chunk, ChunkState::kEmpty);
-    settle(chunk);
-  } else if (!written || c.wanted != 0) {
-    if (written) ++stats_.rescued;
-    put(lock, chunk);
-  } else {
-    set_state(chunk, ChunkState::kStandby);
+  for (const std::uint32_t chunk : chunks) {
+    Chunk& c = chunks_[chunk];
+    if (!written) c.last_use.store(next_tick(), std::memory_order_relaxed);
+    if (c.live_pages == 0) {
+      release_frame(c.frame_slot);
+      release_store(c);
+      set_state(chunk, ChunkState::kEmpty);
+      settle(chunk);
+    } else if (!written || c.wanted != 0) {
+      if (written) ++stats_.rescued;
+      put(lock, chunk);
+    } else {
+      set_state(chunk, ChunkState::kStandby);
+    }
   }
+  tell();
 }
 
 }  // namespace deeptm

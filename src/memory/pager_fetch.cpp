@@ -114,7 +114,7 @@ void Pager::work() {
       chunks_[chunk].queued = 0;
       if (chunks_[chunk].live_pages == 0 || fetch(lock, chunk, false)) continue;
     }
-    if (wants_eviction() && evict_one(lock)) continue;
+    if (wants_eviction() && evict_one(lock, false)) continue;
     if (!stop_) work_.wait(lock);
   }
 }
@@ -144,14 +144,14 @@ bool Pager::fetch(Lock& lock, std::uint32_t chunk, bool urgent) {
     }
     const std::uint32_t slot = cheap_frame(lock, true);
     if (slot == kNone) {
-      if (!urgent || stop_ || !evict_one(lock)) return false;
+      if (!urgent || stop_ || !evict_one(lock, true)) return false;
       continue;
     }
     // The lock may have been dropped for the frame.
     const ChunkState state = c.state.load(std::memory_order_relaxed);
     if (state == ChunkState::kSlow) {
       c.frame_slot = slot;
-      read_in(lock, chunk);
+      read_in(lock, {&chunk, 1}, Priority::kDemand);
       return true;
     }
     if (state == ChunkState::kEmpty) {
@@ -164,46 +164,64 @@ bool Pager::fetch(Lock& lock, std::uint32_t chunk, bool urgent) {
   }
 }
 
-void Pager::read_in(Lock& lock, std::uint32_t chunk) {
-  Chunk& c = chunks_[chunk];
-  set_state(chunk, ChunkState::kFetching);
-  const std::vector<Segment> list = segments(chunk);
+void Pager::read_in(Lock& lock, std::span<const std::uint32_t> chunks, Priority priority) {
+  std::vector<Segment> list;
+  for (const std::uint32_t chunk : chunks) {
+    set_state(chunk, ChunkState::kFetching);
+    append_segments(chunk, list);
+  }
+  const auto all_dead = [&] {
+    return std::all_of(chunks.begin(), chunks.end(), [&](std::uint32_t c) { return chunks_[c].live_pages == 0; });
+  };
   constexpr int kTries = 3;
   for (int attempt = 1;; ++attempt) {
     lock.unlock();
-    const auto read = slow_->read(list);
+    const auto read = slow_->transfer(Direction::kRead, list, {priority, {}});
     lock.lock();
-    if (read || c.live_pages == 0) break;
+    if (read || all_dead()) break;
     ++stats_.errors;
     if (attempt == kTries) hooks_.fatal(read.error().message + "; a tensor's bytes are lost");
   }
   for (const Segment& segment : list) bytes_in_.fetch_add(segment.bytes, std::memory_order_relaxed);
-  release_store(c);
-  if (c.live_pages != 0 || c.wanted != 0) {
-    put(lock, chunk);
-    return;
+  for (const std::uint32_t chunk : chunks) {
+    Chunk& c = chunks_[chunk];
+    release_store(c);
+    if (c.live_pages != 0 || c.wanted != 0) {
+      put(lock, chunk);
+      continue;
+    }
+    release_frame(c.frame_slot);
+    set_state(chunk, ChunkState::kEmpty);
+    settle(chunk);
   }
-  release_frame(c.frame_slot);
-  set_state(chunk, ChunkState::kEmpty);
-  settle(chunk);
 }
 
 void Pager::put(Lock& lock, std::uint32_t chunk) {
-  Chunk& c = chunks_[chunk];
-  const std::uint32_t slot = c.frame_slot;
+  const std::uint32_t slot = chunks_[chunk].frame_slot;
   lock.unlock();
   const int error = transfer_own(chunk_address(chunk), true, slot_address(slot));
   lock.lock();
   if (error != 0) hooks_.fatal(fmt::format("a frame cannot be moved into the arena: {}", std::strerror(error)));
   empty_slots_.push_back(slot);
-  release_store(c);
+  release_store(chunks_[chunk]);
+  arrive(chunk);
+}
+
+void Pager::arrive(std::uint32_t chunk) {
+  Chunk& c = chunks_[chunk];
   c.last_use.store(next_tick(), std::memory_order_relaxed);
   set_state(chunk, ChunkState::kResident);
   c.wanted = 0;
   // Touches that queued up while it was in transit, and found its old place empty.
   userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
   wait_ends(chunk);
-  work_.notify_all();
+  tell();
+}
+
+// Who waits for the end of a transit, if anyone does.
+void Pager::tell() {
+  if (!demanded_.empty() || !ahead_.empty() || wants_eviction()) work_.notify_one();
+  if (movers_ != 0) frames_.notify_all();
 }
 
 void Pager::settle(std::uint32_t chunk) {
@@ -216,7 +234,7 @@ void Pager::settle(std::uint32_t chunk) {
       demand(chunk);
     }
   }
-  work_.notify_all();
+  tell();
 }
 
 }  // namespace deeptm

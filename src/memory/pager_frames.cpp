@@ -26,7 +26,10 @@ std::uint32_t Pager::cheap_frame(Lock& lock, bool from_standby) {
     free_frames_.pop_back();
     return slot;
   }
-  std::uint32_t slot = dead_frame(lock);
+  // A plan has no use for what stands by, and soon puts new tensors where others have just died.
+  const bool standby_first = from_standby && follows_plan_.load(std::memory_order_relaxed);
+  std::uint32_t slot = standby_first ? standby_frame() : kNone;
+  if (slot == kNone) slot = dead_frame(lock);
   if (slot == kNone) slot = new_frame(lock);
   if (slot == kNone && from_standby) slot = standby_frame();
   return slot;
@@ -80,36 +83,69 @@ int Pager::transfer_own(std::byte* to, bool to_is_watched, std::byte* from) cons
   }
 }
 
-std::uint32_t Pager::dead_frame(Lock& lock) {
+std::uint32_t Pager::longest_dead() {
   while (!dead_.empty()) {
-    const std::uint32_t chunk = dead_.back();
-    dead_.pop_back();
+    const std::uint32_t chunk = dead_.front();
+    dead_.pop_front();
     Chunk& c = chunks_[chunk];
     c.listed_dead = 0;
-    if (c.state.load(std::memory_order_relaxed) != ChunkState::kResident || c.live_pages != 0) continue;
-    const std::uint32_t slot = take_slot();
-    set_state(chunk, ChunkState::kEvicting);
-    lock.unlock();
-    const int error =
-        remapper_->transfer(slot_address(slot), remapper_->watches_pool(), chunk_address(chunk), options_.chunk_bytes);
-    lock.lock();
-    if (error == 0 && c.live_pages == 0) {
-      ++stats_.dead_dropped;
-      set_state(chunk, ChunkState::kEmpty);
-      settle(chunk);
-      return slot;
-    }
-    if (error == 0) {  // born again meanwhile: the frame stays its own
-      c.frame_slot = slot;
-      put(lock, chunk);
-      continue;
-    }
-    // Pinned by direct I/O that outlives the tensor: it is listed again, behind the others.
-    stay_resident(chunk, slot);
-    std::rotate(dead_.begin(), dead_.end() - (c.listed_dead != 0 ? 1 : 0), dead_.end());
-    return kNone;
+    if (c.state.load(std::memory_order_relaxed) == ChunkState::kResident && c.live_pages == 0) return chunk;
   }
   return kNone;
+}
+
+std::uint32_t Pager::dead_frame(Lock& lock) {
+  const std::uint32_t chunk = longest_dead();
+  if (chunk == kNone) return kNone;
+  Chunk& c = chunks_[chunk];
+  const std::uint32_t slot = take_slot();
+  set_state(chunk, ChunkState::kEvicting);
+  lock.unlock();
+  const int error =
+      remapper_->transfer(slot_address(slot), remapper_->watches_pool(), chunk_address(chunk), options_.chunk_bytes);
+  lock.lock();
+  if (error != 0) {  // pinned by direct I/O that outlives the tensor: it is listed again, behind the others
+    empty_slots_.push_back(slot);
+    stay_resident(chunk);
+    return kNone;
+  }
+  if (c.live_pages != 0) {  // born again, and perhaps written, meanwhile: the frame stays its own
+    c.frame_slot = slot;
+    put(lock, chunk);
+    return kNone;
+  }
+  ++stats_.dead_dropped;
+  set_state(chunk, ChunkState::kEmpty);
+  settle(chunk);
+  return slot;
+}
+
+// Straight from a dead chunk. The lock is kept, so that no tensor is born there, and written, meanwhile.
+bool Pager::place_dead_frame(std::uint32_t chunk) {
+  // Not by mremap, which leaves the target unwatched for a moment.
+  const std::uint32_t dead = remapper_->watches_pool() ? longest_dead() : kNone;
+  if (dead == kNone) return false;
+  const int error = remapper_->transfer(chunk_address(chunk), true, chunk_address(dead), options_.chunk_bytes);
+  if (error != 0) {
+    stay_resident(dead);
+    return false;
+  }
+  ++stats_.dead_dropped;
+  set_state(dead, ChunkState::kEmpty);
+  arrive(chunk);
+  return true;
+}
+
+void Pager::place_at_birth(Lock& lock, ChunkRange chunks) {
+  bool frames_left = true;
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    const ChunkState state = chunks_[c].state.load(std::memory_order_relaxed);
+    if (state == ChunkState::kResident) continue;
+    if (state == ChunkState::kEmpty && frames_left && place_dead_frame(c)) continue;
+    frames_left = frames_left && fetch(lock, c, false);
+    if (!frames_left) queue_ahead(c);
+  }
+  if (!frames_left) work_.notify_all();
 }
 
 std::uint32_t Pager::standby_frame() {
@@ -133,7 +169,7 @@ std::uint32_t Pager::take_slot() {
 
 void Pager::release_frame(std::uint32_t slot) {
   free_frames_.push_back(slot);
-  work_.notify_one();
+  tell();
 }
 
 std::uint32_t Pager::take_store() {

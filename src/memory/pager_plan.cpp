@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a plan wishes: chunks that stay, that leave before anyone needs their frames, that come before anyone waits.
+#include <algorithm>
+
+#include "memory/pager.h"
+
+namespace deeptm {
+
+void Pager::follow_plan(bool follows) {
+  if (follows_plan_.exchange(follows) == follows) return;
+  const Lock lock(mutex_);
+  victims_.clear();
+  work_.notify_all();
+}
+
+void Pager::keep(ChunkRange chunks, std::vector<std::uint32_t>& first) {
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    if (chunks_[c].kept.fetch_add(1, std::memory_order_relaxed) == 0) first.push_back(c);
+  }
+}
+
+void Pager::let_go(ChunkRange chunks, std::vector<std::uint32_t>& last) {
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    if (chunks_[c].kept.fetch_sub(1, std::memory_order_relaxed) == 1) last.push_back(c);
+  }
+}
+
+void Pager::expect_use(ChunkRange chunks, std::uint32_t now, std::uint32_t next) {
+  position_.store(now, std::memory_order_relaxed);
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    const std::uint32_t before = chunks_[c].next_use.load(std::memory_order_relaxed);
+    if (before <= now || next < before) chunks_[c].next_use.store(next, std::memory_order_relaxed);
+  }
+}
+
+void Pager::add_missing(ChunkRange chunks, std::vector<std::uint32_t>& missing) const {
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    if (chunks_[c].kept.load(std::memory_order_relaxed) == 0) continue;
+    const ChunkState state = chunks_[c].state.load(std::memory_order_relaxed);
+    if (state == ChunkState::kSlow || state == ChunkState::kAside || state == ChunkState::kStandby)
+      missing.push_back(c);
+  }
+}
+
+void Pager::send_away(std::span<const std::uint32_t> chunks) {
+  std::vector<std::uint32_t> taken;
+  taken.reserve(chunks.size());
+  Lock lock(mutex_);
+  for (const std::uint32_t chunk : chunks) {
+    Chunk& c = chunks_[chunk];
+    const ChunkState state = c.state.load(std::memory_order_relaxed);
+    if (c.kept.load(std::memory_order_relaxed) != 0 || c.live_pages == 0 || c.pinned != 0) continue;
+    if (state != ChunkState::kResident || running_.kernel_at(chunk) || !take(lock, chunk)) continue;
+    const std::uint32_t store = take_store();
+    if (store == kNone) {  // everything fits: there is no slow place, and no need
+      put(lock, chunk);
+      continue;
+    }
+    c.store_slot = store + 1;
+    taken.push_back(chunk);
+  }
+  if (!taken.empty()) write_out(lock, taken, Priority::kPlanned);
+}
+
+bool Pager::is_wished(std::uint32_t chunk) const {
+  const Chunk& c = chunks_[chunk];
+  const ChunkState state = c.state.load(std::memory_order_relaxed);
+  return c.kept.load(std::memory_order_relaxed) != 0 && c.live_pages != 0 &&
+         (state == ChunkState::kSlow || state == ChunkState::kAside || state == ChunkState::kStandby);
+}
+
+std::size_t Pager::bring(std::span<const std::uint32_t> chunks, const std::atomic<bool>& cancelled) {
+  std::vector<std::uint32_t> coming;
+  coming.reserve(chunks.size());
+  std::size_t done = 0;
+  Lock lock(mutex_);
+  while (done < chunks.size() && !stop_ && !cancelled.load(std::memory_order_relaxed)) {
+    const std::uint32_t chunk = chunks[done];
+    if (!is_wished(chunk)) {
+      ++done;
+      continue;
+    }
+    if (chunks_[chunk].state.load(std::memory_order_relaxed) != ChunkState::kSlow) {
+      fetch(lock, chunk, false);  // its frame lies ready
+      ++done;
+      continue;
+    }
+    const std::uint32_t slot = cheap_frame(lock, true);
+    if (slot == kNone) {
+      if (!coming.empty()) break;
+      ++movers_;
+      frames_.wait(lock);
+      --movers_;
+    } else if (!is_wished(chunk) || chunks_[chunk].state.load(std::memory_order_relaxed) != ChunkState::kSlow) {
+      release_frame(slot);  // the lock was dropped for it
+    } else {
+      chunks_[chunk].frame_slot = slot;
+      set_state(chunk, ChunkState::kFetching);
+      coming.push_back(chunk);
+      ++done;
+    }
+  }
+  if (!coming.empty()) read_in(lock, coming, Priority::kPlanned);
+  return done;
+}
+
+void Pager::interrupt() {
+  const Lock lock(mutex_);
+  frames_.notify_all();
+}
+
+}  // namespace deeptm
