@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrator/live_migrator.h"
+
+#include <algorithm>
+
+#include "base/short_turns.h"
+#include "base/signals_blocked.h"
+
+namespace deeptm {
+
+LiveMigrator::LiveMigrator(Pager& pager, Options options)
+    : pager_(pager), most_chunks_(std::max<std::uint64_t>(1, options.most_bytes / pager.chunk_bytes())) {
+  const SignalsBlocked blocked;
+  for (std::uint32_t i = 0; i < options.threads; ++i) {
+    threads_.emplace_back([this] { send(); });
+    threads_.emplace_back([this] { fetch(); });
+  }
+}
+
+LiveMigrator::~LiveMigrator() {
+  {
+    const std::lock_guard lock(mutex_);
+    ends_ = true;
+    cancelled_ = true;
+  }
+  asked_.notify_all();
+  pager_.interrupt();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void LiveMigrator::leave(std::span<const std::uint32_t> chunks) {
+  if (chunks.empty()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    leaving_.chunks.insert(leaving_.chunks.end(), chunks.begin(), chunks.end());
+  }
+  asked_.notify_all();
+}
+
+void LiveMigrator::come(std::span<const std::uint32_t> chunks) {
+  if (chunks.empty()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    coming_.chunks.insert(coming_.chunks.end(), chunks.begin(), chunks.end());
+  }
+  asked_.notify_all();
+}
+
+void LiveMigrator::cancel() {
+  {
+    const std::lock_guard lock(mutex_);
+    leaving_.chunks.clear();
+    coming_.chunks.clear();
+    if (coming_.busy != 0) cancelled_ = true;
+  }
+  pager_.interrupt();
+}
+
+void LiveMigrator::drain() {
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [&] {
+    return ends_ || (leaving_.chunks.empty() && leaving_.busy == 0 && coming_.chunks.empty() && coming_.busy == 0);
+  });
+}
+
+std::vector<std::uint32_t> LiveMigrator::next(std::unique_lock<std::mutex>& lock, Queue& queue) {
+  asked_.wait(lock, [&] { return ends_ || !queue.chunks.empty(); });
+  if (ends_) return {};
+  const auto end = queue.chunks.begin() + static_cast<std::ptrdiff_t>(std::min(most_chunks_, queue.chunks.size()));
+  std::vector<std::uint32_t> transaction(queue.chunks.begin(), end);
+  queue.chunks.erase(queue.chunks.begin(), end);
+  ++queue.busy;
+  return transaction;
+}
+
+void LiveMigrator::send() {
+  prefer_short_turns();
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const std::vector<std::uint32_t> transaction = next(lock, leaving_);
+    if (transaction.empty()) return;
+    lock.unlock();
+    pager_.send_away(transaction);
+    lock.lock();
+    --leaving_.busy;
+    done_.notify_all();
+  }
+}
+
+void LiveMigrator::fetch() {
+  prefer_short_turns();
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const std::vector<std::uint32_t> transaction = next(lock, coming_);
+    if (transaction.empty()) return;
+    lock.unlock();
+    std::size_t done = 0;
+    while (done < transaction.size() && !cancelled_) {
+      done += pager_.bring(std::span(transaction).subspan(done), cancelled_);
+    }
+    lock.lock();
+    if (--coming_.busy == 0 && !ends_) cancelled_ = false;
+    done_.notify_all();
+  }
+}
+
+}  // namespace deeptm
