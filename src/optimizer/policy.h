@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "cost/cost_model.h"
 #include "learning/dqn.h"
@@ -60,6 +61,11 @@ struct Problem {
   std::function<void(std::string_view)> progress{};
   const Training* training = nullptr;  // none: the defaults
   Patience patience{};
+  // How a plan is carried out: bytes move in units of so many, and tensors of much less don't; what leaves is taken
+  // away from its readers as soon as its copy starts. Only policies that say so heed it.
+  std::uint64_t unit_bytes = kPageBytes;
+  bool leaves_at_once = false;
+  bool keeps_copies = true;  // what is brought leaves its copy behind; else it is copied out again, written or not
   // Told the least seconds of a step that a policy has proven on the way, if it proves any; may be empty.
   std::function<void(double)> proven{};
 

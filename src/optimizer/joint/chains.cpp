@@ -12,8 +12,8 @@ namespace {
 
 class Linking {
  public:
-  Linking(const StepGraph& graph, Chains& made)
-      : graph_(graph), uses_(graph), made_(made), done_(graph.tensors.size()) {}
+  Linking(const StepGraph& graph, Chains& made, bool keeps_copies)
+      : graph_(graph), uses_(graph), made_(made), keeps_copies_(keeps_copies), done_(graph.tensors.size()) {}
 
   void run() {
     const auto tensors = static_cast<TensorIndex>(graph_.tensors.size());
@@ -49,7 +49,7 @@ class Linking {
         const Access& access = graph_.accesses[a];
         const bool opens = made_.points.size() == chain.first_point;
         if (!round || !opens) made_.gaps.push_back({free_from, access.kernel, steps});
-        made_.points.push_back({a, access.kernel, *t, access.writes != 0});
+        made_.points.push_back({a, access.kernel, *t, access.writes != 0 || !keeps_copies_});
         free_from = access.kernel + 1;
         steps = 0;
       }
@@ -91,29 +91,40 @@ class Linking {
   const StepGraph& graph_;
   TensorUses uses_;
   Chains& made_;
+  bool keeps_copies_;
   std::vector<bool> done_;  // by tensor
 };
 
 }  // namespace
 
-Chains::Chains(const StepGraph& graph, std::uint64_t fast_bytes)
-    : pinned(graph.tensors.size()), pinned_bytes(graph.kernels.size() + 1) {
-  constexpr double kNotable = 0.01;
+Chains::Chains(const StepGraph& graph, std::uint64_t fast_bytes, std::uint64_t unit_bytes, bool keeps_copies) {
+  constexpr double kNotable = 0.01, kSmall = 0.1;
+  constexpr std::uint64_t kMuchSmaller = 8;
+  const auto limit = static_cast<double>(fast_bytes);
+  std::uint64_t most_bytes = std::max(kMicroBytes, unit_bytes / kMuchSmaller);
+  while (pin(graph, most_bytes) > (most_bytes > kMicroBytes ? kSmall : kNotable) * limit) {
+    if (most_bytes == kMicroBytes) {
+      pin(graph, 0);
+      break;
+    }
+    most_bytes = std::max(kMicroBytes, most_bytes / 2);
+  }
+  Linking(graph, *this, keeps_copies).run();
+}
+
+double Chains::pin(const StepGraph& graph, std::uint64_t most_bytes) {
+  pinned.assign(graph.tensors.size(), false);
+  pinned_bytes.assign(graph.kernels.size() + 1, 0.0);
   for (TensorIndex t = 0; t < graph.tensors.size(); ++t) {
     const Tensor& tensor = graph.tensors[t];
-    if (tensor.foreign || tensor.bytes > kMicroBytes) continue;
+    if (tensor.foreign || tensor.bytes > most_bytes) continue;
     pinned[t] = true;
     pinned_bytes[tensor.first_kernel] += static_cast<double>(tensor.bytes);
     pinned_bytes[tensor.last_kernel + 1] -= static_cast<double>(tensor.bytes);
   }
   std::partial_sum(pinned_bytes.begin(), pinned_bytes.end(), pinned_bytes.begin());
   pinned_bytes.pop_back();
-  const double most = pinned_bytes.empty() ? 0.0 : *std::max_element(pinned_bytes.begin(), pinned_bytes.end());
-  if (most > kNotable * static_cast<double>(fast_bytes)) {
-    pinned.assign(pinned.size(), false);
-    pinned_bytes.assign(pinned_bytes.size(), 0.0);
-  }
-  Linking(graph, *this).run();
+  return pinned_bytes.empty() ? 0.0 : *std::max_element(pinned_bytes.begin(), pinned_bytes.end());
 }
 
 }  // namespace deeptm::joint

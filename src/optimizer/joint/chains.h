@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/bytes.h"
 #include "graph/step_graph.h"
 #include "machine/machine.h"
 
@@ -53,9 +54,12 @@ struct Chain {
 
 // Linear in the graph's size. Tensors that no kernel uses are in no chain; they belong in slow memory. Neither are
 // micro tensors, unless they take a notable share of so many fast bytes: they stay fast (*pinned*), as the DeepTM
-// paper's do.
+// paper's do. Where bytes move in large units, tensors that are much smaller are micro tensors, as far as there is
+// room.
 struct Chains {
-  Chains(const StepGraph& graph, std::uint64_t fast_bytes);
+  // Without copies left behind whoever uses a tensor might as well have written it.
+  Chains(const StepGraph& graph, std::uint64_t fast_bytes, std::uint64_t unit_bytes = kPageBytes,
+         bool keeps_copies = true);
 
   std::vector<Chain> chains;
   std::vector<Point> points;
@@ -64,6 +68,10 @@ struct Chains {
   std::vector<std::uint32_t> chain_of_point, chain_of_gap;
   std::vector<bool> pinned;          // by tensor
   std::vector<double> pinned_bytes;  // by kernel
+
+ private:
+  // Those of at most so many bytes; returns the most bytes that they take at once.
+  double pin(const StepGraph& graph, std::uint64_t most_bytes);
 };
 
 }  // namespace deeptm::joint

@@ -93,7 +93,7 @@ class Housing {
 void assign_homes(Chains& chains, const Problem& problem) { Housing(chains, problem).run(); }
 
 Chains chains_of(const Problem& problem) {
-  Chains chains(problem.graph, problem.fast_bytes);
+  Chains chains(problem.graph, problem.fast_bytes, problem.unit_bytes, problem.keeps_copies);
   assign_homes(chains, problem);
   return chains;
 }

@@ -185,6 +185,9 @@ class Planner {
 
   // Neighbours that leave or come together do so as one copy.
   double consider(Plan plan) {
+    if (!problem_.keeps_copies) {
+      for (Move& move : plan.moves) move.drop = false;
+    }
     if (plan.addresses.empty()) plan.addresses = addresses_;
     join_neighbours(plan, problem_.graph);
     // Policies know two tiers; homes are chosen greedily.

@@ -30,11 +30,11 @@ Repair::Repair(const Problem& problem, const Chains& chains)
   }
 }
 
-// Pages, or all of it; all or nothing where tensors are not split.
+// Units, or all of it; all or nothing where tensors are not split.
 double Repair::whole(const Chain& chain, double bytes) const {
-  constexpr auto kPage = static_cast<double>(kPageBytes);
+  const auto unit = static_cast<double>(problem_.unit_bytes);
   if (bytes >= chain.bytes) return chain.bytes;
-  return splits_ ? std::max(0.0, std::floor(bytes / kPage) * kPage) : 0.0;
+  return splits_ ? std::max(0.0, std::floor(bytes / unit) * unit) : 0.0;
 }
 
 // A mean leaves a little of nearly everything out; thinning takes back what is too much.

@@ -19,11 +19,11 @@ namespace deeptm::joint {
 namespace {
 
 // Parts of at most so many bytes, in the order in which the fast bytes stay the first ones.
-std::vector<Move> in_parts(const std::vector<Move>& moves, std::uint64_t most) {
+std::vector<Move> in_parts(const std::vector<Move>& moves, std::uint64_t most, std::uint64_t unit) {
   std::vector<Move> parts;
   for (const Move& move : moves) {
     const std::uint64_t count = move.drop ? 1 : (move.bytes() - 1) / most + 1;
-    const std::uint64_t each = (move.bytes() / count + kPageBytes - 1) / kPageBytes * kPageBytes;
+    const std::uint64_t each = (move.bytes() / count + unit - 1) / unit * unit;
     const std::size_t first = parts.size();
     for (std::uint64_t begin = move.begin; begin < move.end; begin += std::max(each, std::uint64_t{1})) {
       parts.push_back(move);
@@ -52,12 +52,12 @@ class Spreading {
         previous_(graph_.tensors.size()),
         ending_(kernels_ + 1) {
     for (const double work : work_) time_.push_back(time_.back() + work);
-    plan_.moves = in_parts(plan_.moves, part_bytes);
+    plan_.moves = in_parts(plan_.moves, part_bytes, problem.unit_bytes);
     const auto next = next_selves(graph_);
     for (TensorIndex t = 0; t < next.size(); ++t) {
       if (next[t]) previous_[*next[t]] = t;
     }
-    link();
+    link(problem.leaves_at_once);
     take_planned(plan_, graph_, room_);
     expected_ = room_;
     find_latest();
@@ -110,7 +110,7 @@ class Spreading {
   bool alike(const Move& a, const Move& b) const { return !a.drop && !b.drop && a.to == b.to && a.start == b.start; }
 
   // Moves of one tensor follow each other; parts of one move don't have to wait.
-  void link() {
+  void link(bool leaves_at_once) {
     const std::size_t count = plan_.moves.size();
     copies_.resize(count);
     std::vector<std::size_t> last(graph_.tensors.size(), kNone);
@@ -138,6 +138,7 @@ class Spreading {
       const Tensor& tensor = graph_.tensors[move.tensor];
       const std::uint32_t born = tensor.alive_at_start ? 0 : tensor.first_kernel + 1;
       copy.from = std::min(move.start, std::max(writes_.end_before(move.tensor, move.start), born));
+      if (move.to != 0 && leaves_at_once) copy.from = move.start;
       if (copy.before != kNone) copy.from = std::max(copy.from, plan_.moves[copy.before].start);
       copy.last = std::min(kernels_, writes_.next_from(move.tensor, move.start));
       if (!tensor.alive_at_end) copy.last = std::min(copy.last, tensor.last_kernel);
