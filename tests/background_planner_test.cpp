@@ -151,7 +151,7 @@ TEST(RunMachine, IsMeasuredOnTheTierGiven) {
   EXPECT_TRUE(suits_run(*machine, "memory"));
   EXPECT_THAT(suits_run(*machine, "file").error().message, HasSubstr("--slow memory"));
   const StepGraph graph = two_tensors().graph();
-  EXPECT_DOUBLE_EQ(step_costs(graph, *machine).all_fast_seconds(), 3.0);  // recorded: 1 s each
+  EXPECT_NEAR(step_costs(graph, *machine).all_fast_seconds(), 3.0, 1e-9);  // recorded: 1 s each
   for (const CopyPath& path : machine->copies) {
     EXPECT_GT(copy_seconds(path, 1 << 30, 1 << 30), 0.0);
     EXPECT_GT(path.fixed_seconds, 0.0);

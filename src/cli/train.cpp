@@ -124,6 +124,7 @@ void print_result(const Options& options, const RunRecord& record) {
   }
   fmt::print("slow tier: {}\n", figures.slow_tier);
   if (!figures.planning.empty()) fmt::print("plan: {}\n", figures.planning);
+  if (figures.followed_steps + figures.drifted_steps != 0) fmt::print("followed: {}\n", followed_text(figures));
 }
 
 RunRecord record_for(const Options& options, const MemorySettings& settings) {

@@ -101,6 +101,9 @@ RunFigures read_figures(const Telemetry& telemetry, std::size_t training_steps) 
   figures.error = text_of(telemetry.error);
   figures.recording = text_of(telemetry.recording);
   figures.planning = text_of(telemetry.planning);
+  figures.drift = text_of(telemetry.drift);
+  figures.followed_steps = telemetry.followed_steps;
+  figures.drifted_steps = telemetry.drifted_steps;
   figures.note = text_of(telemetry.note);
   return figures;
 }

@@ -48,7 +48,8 @@ struct RunFigures {
   double wait_seconds = 0;
   std::vector<KernelWait> kernel_waits;  // the longest first
   EmulatedFigures emulated;
-  std::string slow_tier, remap, framework, error, recording, planning, note;
+  std::uint64_t followed_steps = 0, drifted_steps = 0;  // by a plan to their end; that left it on the way
+  std::string slow_tier, remap, framework, error, recording, planning, drift, note;
 };
 
 // Looks at the last `training_steps` training steps for the figures per step; 0 means all.

@@ -36,6 +36,9 @@ void add_memory(const RunFigures& figures, json& out) {
   out["bytes_in"] = if_managed(figures.bytes_in);
   out["bytes_out"] = if_managed(figures.bytes_out);
   out["slow_tier"] = if_managed(figures.slow_tier);
+  out["followed_steps"] = figures.followed_steps;
+  out["drifted_steps"] = figures.drifted_steps;
+  out["drift"] = figures.drift.empty() ? json(nullptr) : json(figures.drift);
   out["plan"] = figures.planning.empty() ? json(nullptr) : json(figures.planning);
   out["training_steps"] = if_managed(figures.training_steps);
   out["evaluation_steps"] = if_managed(figures.evaluation_steps);

@@ -83,6 +83,15 @@ std::string format_seconds(double seconds) {
   return fmt::format("{:.{}f} s", seconds, seconds < 10 ? 3 : 1);
 }
 
+std::string followed_text(const RunFigures& figures) {
+  std::string text = fmt::format("{} steps", figures.followed_steps);
+  if (figures.drifted_steps != 0) {
+    text += fmt::format("; {} others left the plan and were paged on demand (the last: {})", figures.drifted_steps,
+                        figures.drift);
+  }
+  return text;
+}
+
 std::vector<std::string> summarize(const RunFigures& figures, const Outcome& outcome) {
   std::vector<std::string> lines;
   if (outcome.signal != 0) lines.push_back(fmt::format("the command was ended by signal {}", outcome.signal));
@@ -102,6 +111,7 @@ std::vector<std::string> summarize(const RunFigures& figures, const Outcome& out
   add_waits(figures, lines);
   if (!figures.recording.empty()) lines.push_back("recording: " + figures.recording);
   if (!figures.planning.empty()) lines.push_back("plan: " + figures.planning);
+  if (figures.followed_steps + figures.drifted_steps != 0) lines.push_back("followed: " + followed_text(figures));
   if (figures.failed_allocations != 0) {
     lines.push_back(fmt::format("allocations refused: {}", figures.failed_allocations));
   }

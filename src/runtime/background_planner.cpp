@@ -40,7 +40,8 @@ std::string describe(const StepGraph& graph) {
 }
 
 std::string describe(const LivePlan& plan) {
-  std::string text = fmt::format("{}, {} moves, predicted performance {:.3f}", plan.plan.policy, plan.plan.moves.size(),
+  std::string text = fmt::format("{}, {} moves ({} in, {} out), predicted performance {:.3f}", plan.plan.policy,
+                                 plan.plan.moves.size(), format_bytes(plan.bytes_in), format_bytes(plan.bytes_out),
                                  performance(plan, plan.step_seconds));
   if (plan.bound_seconds > 0) text += fmt::format(" (no plan passes {:.3f})", performance(plan, plan.bound_seconds));
   return text;
@@ -55,6 +56,9 @@ Result<LivePlan> plan_step(RecordedStep step, const Machine& machine, const Poli
   LivePlan live;
   Problem problem{step.graph, machine, costs, step.fast_bytes, mode};
   problem.training = &training;
+  problem.unit_bytes = step.unit_bytes;
+  problem.leaves_at_once = true;
+  problem.keeps_copies = false;
   problem.proven = [&](double seconds) { live.bound_seconds = seconds; };
   auto plan = policy.plan(problem);
   if (stop()) return fail("stopped");
@@ -65,7 +69,12 @@ Result<LivePlan> plan_step(RecordedStep step, const Machine& machine, const Poli
   if (!plan->recomputes.empty()) {
     return fail(fmt::format("{} recomputes, which runs can't; plan without", policy.full_name()));
   }
-  live.step_seconds = simulate(step.graph, machine, costs, *plan).step_seconds;
+  // Pages come back without a proof that nobody has written them.
+  for (Move& move : plan->moves) move.drop = false;
+  const Timeline timeline = simulate(step.graph, machine, costs, *plan);
+  live.step_seconds = timeline.step_seconds;
+  live.bytes_in = timeline.bytes_in;
+  live.bytes_out = timeline.bytes_out;
   live.all_fast_seconds = costs.all_fast_seconds();
   if (live.bound_seconds == 0 && step.graph.accesses.size() <= kMostBoundAccesses) {
     if (const auto bound = lower_bound(problem)) live.bound_seconds = bound->seconds;

@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "optimizer/policy.h"
 #include "runtime/live_plan.h"
@@ -21,7 +22,8 @@ namespace deeptm {
 struct RecordedStep {
   StepGraph graph;
   std::uint64_t signature = 0;
-  std::uint64_t fast_bytes = 0;  // to plan for
+  std::uint64_t fast_bytes = 0;           // to plan for
+  std::uint64_t unit_bytes = kPageBytes;  // in which they move
 };
 
 // What is said of a plan: "deeptm, 1234 moves, predicted performance 0.953 (no plan passes 0.961)".

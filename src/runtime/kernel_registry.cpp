@@ -6,7 +6,7 @@
 
 namespace deeptm {
 
-KernelRegistry::Registered KernelRegistry::add(std::string_view name, std::string_view type) {
+std::uint32_t KernelRegistry::add(std::string_view name, std::string_view type) {
   std::string key(name);
   key += '\n';
   key += type;
@@ -14,7 +14,7 @@ KernelRegistry::Registered KernelRegistry::add(std::string_view name, std::strin
   const auto [at, is_new] = numbers_.try_emplace(std::move(key), static_cast<std::uint32_t>(kernels_.size()));
   if (is_new)
     kernels_.push_back({name == type ? std::string(name) : std::string(name) + " (" + std::string(type) + ")"});
-  return {at->second, is_new};
+  return at->second;
 }
 
 void KernelRegistry::count_wait(Telemetry& telemetry, std::uint32_t kernel, std::uint64_t nanoseconds) {

@@ -15,12 +15,8 @@ namespace deeptm {
 // Names of the kernels, and where each one's waits are counted. Thread-safe.
 class KernelRegistry {
  public:
-  struct Registered {
-    std::uint32_t number;
-    bool is_new;
-  };
   // Kernels of the same name and type share a number.
-  Registered add(std::string_view name, std::string_view type);
+  std::uint32_t add(std::string_view name, std::string_view type);
 
   // Counts a wait of this kernel (or of none: UINT32_MAX) in the table. The first Telemetry::kWaits - 2 kernels that
   // wait get a row of their own.

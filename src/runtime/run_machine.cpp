@@ -55,9 +55,10 @@ Result<Machine> measure_run_machine(Tier& slow, const RunTraffic& traffic) {
   if (!fixed_out) return tl::unexpected(fixed_out.error());
   if (!fixed_in) return tl::unexpected(fixed_in.error());
 
-  // A machine's two directions know nothing of each other, a disk shares its rate between them. In training as much
-  // goes out as comes in, mostly at the same time, so each gets the share of its own rate that both together reach.
-  const double share = std::min(1.0, (both->out + both->in) / (out->out + in->in));
+  // A machine's two directions know nothing of each other, a disk shares its rate between them. What leaves mostly does
+  // so on the way forward and comes on the way back, so that each has the disk for itself about half of the time.
+  const double together = std::min(1.0, (both->out + both->in) / (out->out + in->in));
+  const double share = (1.0 + together) / 2;
   Machine machine;
   machine.name = "this run";
   machine.source = fmt::format("measured at the run's start: {}", slow.description());
@@ -65,7 +66,6 @@ Result<Machine> measure_run_machine(Tier& slow, const RunTraffic& traffic) {
   MachineTier memory, behind;
   memory.name = "memory";
   memory.capacity_bytes = behind.capacity_bytes = static_cast<std::uint64_t>(kPlenty);
-  memory.load = memory.store = Curve::constant(kPlenty);  // is in the recorded durations
   behind.name = tier_name(slow.name());
   behind.byte_addressable = false;
   machine.tiers = {memory, behind};
@@ -74,7 +74,7 @@ Result<Machine> measure_run_machine(Tier& slow, const RunTraffic& traffic) {
                     path_between(1, 0, share * in->in, *fixed_in / workers)};
   machine.copies_overlap_kernels = true;
   machine.copy_cores = std::min({both->cores, out->cores, static_cast<double>(machine.compute.threads)});
-  return machine;
+  return with_recorded_durations(std::move(machine));
 }
 
 Result<void> suits_run(const Machine& machine, std::string_view slow) {
@@ -107,6 +107,9 @@ Result<Machine> find_run_machine(const std::string& name_or_file, std::string_vi
 Machine with_recorded_durations(Machine machine) {
   machine.compute.flops_per_second = 0.0;
   machine.compute.by_type.clear();
+  // What kernels do with fast memory is in them; a kernel that touches what is away waits for it besides.
+  machine.compute.overlaps_memory = false;
+  machine.tiers[0].load = machine.tiers[0].store = Curve::constant(kPlenty);
   return machine;
 }
 

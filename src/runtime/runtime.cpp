@@ -29,7 +29,8 @@ struct Scope {
   std::uint64_t waited_before;
   Scope* outer;  // the kernel that was running on this thread
   std::uint32_t kernel;
-  std::uint32_t entry;      // in the running set, plus one; 0 if it was full
+  std::uint32_t entry;  // in the running set, plus one; 0 if it was full
+  PlanFollower::Mark followed;
   std::uint32_t scheduled;  // the emulated schedule's kernel, plus one; 0 if it has none
   bool recorded;
 };
@@ -108,6 +109,8 @@ Result<void> Runtime::start() {
   if (!pager) return tl::unexpected(pager.error());
   pager_ = std::move(*pager);
   allocator_ = std::make_unique<TensorAllocator>(*pager_);
+  migrator_ = std::make_unique<LiveMigrator>(*pager_, LiveMigrator::Options{});
+  follower_ = std::make_unique<PlanFollower>(*pager_, *migrator_);
   tracker_ = std::make_unique<StepTracker>([this](const StepTracker::Closed& closed) { step_closed(closed); });
   if (plans_live(config_)) start_planner();
   start_recording();
@@ -163,11 +166,13 @@ Result<void*> Runtime::allocate(std::uint64_t bytes, std::uint64_t alignment) {
     note(telemetry_->error, sizeof telemetry_->error, tensor.error().message);
     return tensor;
   }
+  if (current_scope != nullptr) follower_->born(current_scope->followed, *tensor, bytes);
   if (recording()) recorder_->allocate(*tensor, bytes, reinterpret_cast<Recorder::Token>(current_scope));
   return tensor;
 }
 
 void Runtime::release(void* tensor) {
+  follower_->dying(tensor);
   allocator_->release(tensor, [this, tensor] {
     if (recording()) recorder_->free(tensor);
   });
@@ -184,9 +189,9 @@ void Runtime::follow_peak(std::uint64_t bytes) {
 }
 
 std::uint32_t Runtime::register_kernel(std::string_view name, std::string_view type, std::string_view attributes_json) {
-  const auto [number, is_new] = kernels_.add(name, type);
-  if (is_new && emulator_ != nullptr) emulator_->register_kernel(number, name);
-  if (is_new && recorder_ != nullptr) recorder_->register_kernel(number, name, type, attributes_json);
+  const std::uint32_t number = kernels_.add(name, type);
+  if (emulator_ != nullptr) emulator_->register_kernel(number, name);
+  if (recorder_ != nullptr) recorder_->register_kernel(number, name, type, attributes_json);
   return number;
 }
 
@@ -203,6 +208,7 @@ void Runtime::kernel_begin(deeptm_scope& memory, std::uint32_t kernel, std::int6
     if (entry) pager_->running().add(*entry, chunks);
     pager_->touch(chunks);
   }
+  scope->followed = follower_->begin(step, kernel, inputs);
   scope->outer = current_scope;
   current_scope = scope;
   std::uint64_t now = now_nanoseconds();
@@ -236,7 +242,14 @@ void Runtime::kernel_end(deeptm_scope& memory, std::span<const deeptm_access> ou
   if (scope->scheduled != 0) emulator_->end(scope->step, scope->scheduled - 1);
   tracker_->end(scope->step, scope->scheduled != 0 ? now_nanoseconds() : now, totals());
   if (scope->entry != 0) pager_->running().leave(scope->entry - 1);
+  follower_->end(scope->followed);
   if (kernel_count_.fetch_add(1, std::memory_order_relaxed) % 1024 == 0) publish();
+}
+
+void Runtime::adopt(std::shared_ptr<const LivePlan> plan) {
+  std::vector<std::uint32_t> numbers;
+  for (const Kernel& kernel : plan->graph.kernels) numbers.push_back(kernels_.add(kernel.name, kernel.type));
+  follower_->adopt(std::move(plan), numbers);
 }
 
 StepTotals Runtime::totals() const {
@@ -278,6 +291,10 @@ void Runtime::publish() {
   t.kernels = kernel_count_.load(std::memory_order_relaxed);
   t.allocations = allocator.allocations;
   t.failed_allocations = allocator.failed;
+  const FollowerTotals followed = follower_->totals();
+  if (followed.drifted_steps != t.drifted_steps) note(t.drift, sizeof t.drift, follower_->last_drift());
+  t.followed_steps = followed.followed_steps;
+  t.drifted_steps = followed.drifted_steps;
   if (emulator_ == nullptr) return;
   const Emulator::Totals emulated = emulator_->totals();
   t.emulated_steps = emulated.steps;
@@ -286,11 +303,6 @@ void Runtime::publish() {
   t.emulated_stall_nanoseconds = emulated.stall_nanoseconds;
   t.emulated_late_nanoseconds = emulated.late_nanoseconds;
   t.emulated_copied_bytes = emulated.copied_bytes;
-}
-
-void Runtime::adopt(std::shared_ptr<const LivePlan> plan) {
-  const std::lock_guard lock(plans_mutex_);
-  plans_.push_back(std::move(plan));
 }
 
 void Runtime::flush(bool finished) {

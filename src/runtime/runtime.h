@@ -18,12 +18,13 @@
 #include "deeptm/runtime.h"
 #include "emulation/emulator.h"
 #include "memory/pager.h"
+#include "migrator/live_migrator.h"
 #include "profiler/recorder.h"
 #include "profiler/step_tracker.h"
 #include "runtime/background_planner.h"
 #include "runtime/config.h"
 #include "runtime/kernel_registry.h"
-#include "runtime/live_plan.h"
+#include "runtime/plan_follower.h"
 #include "runtime/telemetry.h"
 
 namespace deeptm {
@@ -85,12 +86,13 @@ class Runtime {
   KernelRegistry kernels_;
   std::unique_ptr<Pager> pager_;
   std::unique_ptr<TensorAllocator> allocator_;
+  std::unique_ptr<LiveMigrator> migrator_;
+  std::unique_ptr<PlanFollower> follower_;
   std::unique_ptr<StepTracker> tracker_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<BackgroundPlanner> planner_;  // none: nothing is planned here
   std::unique_ptr<Emulator> emulator_;          // none: nothing is emulated
-  std::mutex plans_mutex_;
-  std::vector<std::shared_ptr<const LivePlan>> plans_;
+  std::mutex planning_mutex_;
   bool plan_told_ = false;  // telemetry's line is about a plan, or why there is none
   std::atomic<std::uint64_t> peak_followed_{0}, kernel_count_{0};
 };

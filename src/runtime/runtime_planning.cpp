@@ -78,27 +78,28 @@ Result<Machine> Runtime::machine_of_run() const {
 }
 
 // A plan counts the bytes of tensors. Frames hold chunks, which are not full of them, and some frames are between
-// arena and slow tier.
+// arena and slow tier; what comes a little early, or leaves a little late, finds room in the rest.
 std::uint64_t Runtime::plannable_bytes() const {
   const std::uint64_t chunk = config_.chunk_bytes;
   const PagerStats pager = pager_->stats();
   const double full = static_cast<double>(allocator_->stats().live_peak_bytes) /
                       static_cast<double>(std::max<std::uint64_t>(1, pager.chunks_live_peak * chunk));
   const std::uint64_t frames = pager.frames - std::min<std::uint64_t>(pager.frames / 2, config_.workers);
-  return static_cast<std::uint64_t>(std::min(1.0, full) * static_cast<double>(frames * chunk));
+  constexpr double kPlanned = 0.95;
+  return static_cast<std::uint64_t>(kPlanned * std::min(1.0, full) * static_cast<double>(frames * chunk));
 }
 
 void Runtime::step_recorded(StepGraph&& graph, std::uint64_t signature) {
   const std::string what = describe(graph);
   log_(DEEPTM_LOG_INFO, fmt::format("recorded: {}, medians over {} steps", what, graph.origin.recorded_steps));
   {
-    const std::lock_guard lock(plans_mutex_);
+    const std::lock_guard lock(planning_mutex_);
     if (!plan_told_) {
       note(telemetry_->planning, sizeof telemetry_->planning,
            fmt::format("{}: recorded, but the run ended before it was planned", what));
     }
   }
-  planner_->plan({std::move(graph), signature, plannable_bytes()});
+  planner_->plan({std::move(graph), signature, plannable_bytes(), config_.chunk_bytes});
 }
 
 void Runtime::record_unknown(std::uint64_t signature) {
@@ -108,7 +109,7 @@ void Runtime::record_unknown(std::uint64_t signature) {
 
 // The first line stays for the summary: as a rule it is about the step that trains.
 void Runtime::tell_plan(const std::string& line) {
-  const std::lock_guard lock(plans_mutex_);
+  const std::lock_guard lock(planning_mutex_);
   if (!std::exchange(plan_told_, true)) note(telemetry_->planning, sizeof telemetry_->planning, line);
   log_(DEEPTM_LOG_INFO, "plan: " + line);
 }

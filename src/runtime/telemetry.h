@@ -32,7 +32,7 @@ struct WaitRecord {
 
 // All counters are written by the training process alone and may be read at any time.
 struct Telemetry {
-  static constexpr std::uint64_t kMagic = 0x334d545045454421;  // changes with the layout
+  static constexpr std::uint64_t kMagic = 0x334d545045454422;  // changes with the layout
   static constexpr std::uint32_t kSteps = 8192, kWaits = 256;
 
   std::uint64_t magic;
@@ -49,6 +49,9 @@ struct Telemetry {
   std::atomic<std::uint64_t> bytes_in, bytes_out, clean_dropped_bytes, dead_dropped_bytes;
   std::atomic<std::uint64_t> faults, waits, wait_nanoseconds, kernels, allocations, failed_allocations;
 
+  // Steps that were carried out as a plan has them; that began so and went another way.
+  std::atomic<std::uint64_t> followed_steps, drifted_steps;
+
   // Of a run that emulates a machine (emulation/emulator.h); else 0.
   std::atomic<std::uint64_t> emulated_steps, emulated_kernels, emulated_copied_bytes;
   std::atomic<std::uint64_t> emulated_delay_nanoseconds, emulated_stall_nanoseconds, emulated_late_nanoseconds;
@@ -61,6 +64,7 @@ struct Telemetry {
   char framework[64];   // "tensorflow 2.21.0", by the adapter
   char error[512];      // the last error of the runtime, empty if none
   char recording[512];  // what became of --record
+  char drift[256];      // how the last of drifted_steps went another way
   char planning[512];   // what is planned for the training step, or why nothing is; empty: demand policy
   char note[512];       // the script's own settings that matter (inter-op threads)
 };
