@@ -280,6 +280,35 @@ TEST_F(PlanFollowerTest, KernelsOfOtherStepsAreNobodysBusiness) {
   EXPECT_EQ(follower_.totals().followed_steps, 1U);
 }
 
+// A kernel that began under one plan ends when another is followed.
+TEST_F(PlanFollowerTest, AKernelMayOutliveItsPlan) {
+  TinyStep step({1});
+  for (std::uint32_t k = 1; k < 40; ++k) step.graph().kernels.push_back(step.graph().kernels[0]);
+  const StepGraph small = there_and_back(20 * kChunk, 60 * kChunk);
+  follower_.adopt(live(step.graph(), all_fast(step.graph())), numbers_of(step.graph()));
+  follower_.adopt(live(small, there_and_back_plan(small)), numbers_of(small));
+  ++step_;
+  for (std::uint32_t k = 0; k < 30; ++k) begin(k), end();
+  begin(30);
+  const PlanFollower::Mark old = running_;
+  begin(1);  // no such kernel any more; after enough of them the plan is left
+  for (int i = 0; i < 10; ++i) begin(2), end();
+  follower_.end(old);
+  EXPECT_EQ(follower_.totals().drifted_steps, 1U);
+  run_step(20 * kChunk, 60 * kChunk);
+  follower_.end(old);
+  EXPECT_GE(follower_.totals().followed_steps + follower_.totals().drifted_steps, 2U);
+}
+
+TEST_F(PlanFollowerTest, LongOtherWorkEndsFollowing) {
+  const StepGraph graph = there_and_back(20 * kChunk, 60 * kChunk);
+  follower_.adopt(live(graph, there_and_back_plan(graph)), numbers_of(graph));
+  run_step(20 * kChunk, 60 * kChunk);
+  for (int i = 0; i < 5000; ++i) EXPECT_EQ(follower_.begin(99, 1234, {}), 0U);
+  run_step(20 * kChunk, 60 * kChunk);
+  EXPECT_EQ(follower_.totals().followed_steps, 2U);
+}
+
 TEST(LiveMigrator, WhatIsCancelledStaysWhereItIs) {
   Memory memory(small_chunks(32));
   LiveMigrator migrator(*memory.pager, {});

@@ -20,6 +20,8 @@ constexpr std::uint32_t few(std::uint32_t kernels) { return std::max(8U, kernels
 // Unforeseen buffers, too, up to this share of all that the recorded step allocates: whether a variable is updated in
 // place or by way of a copy is up to threads.
 constexpr std::uint64_t kUnforeseenShare = 20;
+// After so many kernels of other work no plan is followed any more.
+constexpr std::uint32_t kOtherWork = 4096;
 
 }  // namespace
 
@@ -36,7 +38,10 @@ void PlanFollower::adopt(std::shared_ptr<const LivePlan> plan, const std::vector
 PlanFollower::Mark PlanFollower::begin(std::int64_t step, std::uint32_t number, std::span<const deeptm_access> inputs) {
   if (!has_plans_.load(std::memory_order_acquire)) return 0;
   std::unique_lock lock(mutex_);
-  if ((step != step_ || state_ == State::kIdle) && !start_step(step, number)) return 0;
+  if ((step != step_ || state_ == State::kIdle) && !start_step(step, number)) {
+    if (state_ == State::kIdle && bound_to_ != nullptr && ++strangers_ > kOtherWork) rest();
+    return 0;
+  }
   if (state_ == State::kStrange) return 0;
   history_.push_back(number);
   const auto k = plans_.front()->match.come(number);
@@ -53,7 +58,12 @@ PlanFollower::Mark PlanFollower::begin(std::int64_t step, std::uint32_t number, 
     lock.unlock();
     migrator_.drain();
   }
-  return *k + 1;
+  return Mark{followings_} << 32 | (*k + 1);
+}
+
+std::optional<KernelIndex> PlanFollower::kernel_of(Mark mark) const {
+  if (state_ != State::kFollowing || mark >> 32 != followings_) return std::nullopt;
+  return static_cast<KernelIndex>(mark & UINT32_MAX) - 1;
 }
 
 bool PlanFollower::start_step(std::int64_t step, std::uint32_t number) {
@@ -87,6 +97,7 @@ void PlanFollower::end_early() {
 void PlanFollower::choose(Followed& followed) {
   followed.match.restart();
   state_ = State::kFollowing;
+  ++followings_;
   origin_ = next_origin_;
   next_origin_ += followed.program.kernel_count();
   boundary_ = ahead_ = running_ = strangers_ = 0;
@@ -123,6 +134,10 @@ void PlanFollower::drift(std::string why) {
   ++totals_.drifted_steps;
   last_drift_ = std::move(why);
   state_ = State::kStrange;
+  rest();
+}
+
+void PlanFollower::rest() {
   migrator_.cancel();
   release_all();
   pager_.follow_plan(false);
@@ -140,9 +155,10 @@ void PlanFollower::release_all() {
 void PlanFollower::end(Mark mark) {
   if (mark == 0) return;
   const std::lock_guard lock(mutex_);
-  if (state_ != State::kFollowing || running_ == 0) return;
+  const auto k = kernel_of(mark);
+  if (!k) return;
+  tell_uses(*k);
   const Followed& followed = *plans_.front();
-  tell_uses(mark - 1);
   if (--running_ == 0 && followed.match.count() == followed.program.kernel_count()) finish_step();
 }
 
@@ -260,18 +276,18 @@ void PlanFollower::unbind(TensorIndex t) {
 void PlanFollower::born(Mark mark, const void* base, std::uint64_t bytes) {
   if (mark == 0 || bytes <= kLeastBytes) return;
   const std::lock_guard lock(mutex_);
-  if (state_ != State::kFollowing) return;
+  const auto k = kernel_of(mark);
+  if (!k) return;
   const LiveProgram& program = plans_.front()->program;
-  if (mark > program.kernel_count()) return;
-  const auto candidates = program.born_by(mark - 1);
+  const auto candidates = program.born_by(*k);
   const auto found = std::find_if(candidates.begin(), candidates.end(),
                                   [&](TensorIndex t) { return base_[t] == nullptr && program.bytes(t) == bytes; });
   if (found != candidates.end()) {
     bind(*found, base);
     coming_.clear();  // its frames came with its birth
   } else if ((unforeseen_bytes_ += bytes) > program.born_bytes() / kUnforeseenShare && !switch_plan()) {
-    drift(fmt::format("kernel {}, '{}', allocates {}, which it did not in the recorded step", mark - 1,
-                      program.graph().kernels[mark - 1].name, format_bytes(bytes)));
+    drift(fmt::format("kernel {}, '{}', allocates {}, which it did not in the recorded step", *k,
+                      program.graph().kernels[*k].name, format_bytes(bytes)));
   }
 }
 

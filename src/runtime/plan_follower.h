@@ -33,8 +33,8 @@ struct FollowerTotals {
 // Thread-safe. Without a plan each call costs a load.
 class PlanFollower {
  public:
-  // A kernel of a followed step: its index plus one; 0 for any other.
-  using Mark = std::uint32_t;
+  // A kernel of a followed step; 0 for any other.
+  using Mark = std::uint64_t;
 
   PlanFollower(Pager& pager, LiveMigrator& migrator);
 
@@ -60,8 +60,11 @@ class PlanFollower {
   };
   enum class State { kIdle, kFollowing, kStrange };
 
+  // The kernel of a mark, if the plan is still followed that it was given for.
+  std::optional<KernelIndex> kernel_of(Mark mark) const;
   bool start_step(std::int64_t step, std::uint32_t number);
   void end_early();
+  void rest();
   void finish_step();
   void drift(std::string why);
   void choose(Followed& followed);
@@ -85,6 +88,7 @@ class PlanFollower {
   std::vector<std::unique_ptr<Followed>> plans_;  // the last used first
   State state_ = State::kIdle;
   std::int64_t step_ = 0;
+  std::uint32_t followings_ = 0;                // how often a plan was chosen
   std::uint32_t boundary_ = 0;                  // all before it are dealt with
   std::uint32_t ahead_ = 0;                     // kernels before it have been looked at
   std::uint64_t ahead_born_bytes_ = 0;          // by kernels between
