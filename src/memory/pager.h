@@ -171,6 +171,7 @@ class Pager {
   // Moves a frame that nobody else can reach. EBUSY passes then: a finished direct transfer of our own lets go of its
   // pages a moment after it has said that it is done, and so does whoever looks at a huge page that is to be split.
   int transfer_own(std::byte* to, bool to_is_watched, std::byte* from) const;
+  std::uint32_t free_frame();
   std::uint32_t dead_frame(Lock& lock);
   bool place_dead_frame(std::uint32_t chunk);
   // Off the list; what died last may soon be used again where it is.

@@ -21,14 +21,11 @@ std::uint64_t Pager::cheap_frames() const {
 }
 
 std::uint32_t Pager::cheap_frame(Lock& lock, bool from_standby) {
-  if (!free_frames_.empty()) {
-    const std::uint32_t slot = free_frames_.back();
-    free_frames_.pop_back();
-    return slot;
-  }
+  std::uint32_t slot = free_frame();
+  if (slot != kNone) return slot;
   // A plan has no use for what stands by, and soon puts new tensors where others have just died.
   const bool standby_first = from_standby && follows_plan_.load(std::memory_order_relaxed);
-  std::uint32_t slot = standby_first ? standby_frame() : kNone;
+  if (standby_first) slot = standby_frame();
   if (slot == kNone) slot = dead_frame(lock);
   if (slot == kNone) slot = new_frame(lock);
   if (slot == kNone && from_standby) slot = standby_frame();
@@ -94,30 +91,22 @@ std::uint32_t Pager::longest_dead() {
   return kNone;
 }
 
+std::uint32_t Pager::free_frame() {
+  if (free_frames_.empty()) return kNone;
+  const std::uint32_t slot = free_frames_.back();
+  free_frames_.pop_back();
+  return slot;
+}
+
 std::uint32_t Pager::dead_frame(Lock& lock) {
   const std::uint32_t chunk = longest_dead();
   if (chunk == kNone) return kNone;
-  Chunk& c = chunks_[chunk];
-  const std::uint32_t slot = take_slot();
-  set_state(chunk, ChunkState::kEvicting);
-  lock.unlock();
-  const int error =
-      remapper_->transfer(slot_address(slot), remapper_->watches_pool(), chunk_address(chunk), options_.chunk_bytes);
-  lock.lock();
-  if (error != 0) {  // pinned by direct I/O that outlives the tensor: it is listed again, behind the others
-    empty_slots_.push_back(slot);
-    stay_resident(chunk);
-    return kNone;
+  if (take(lock, chunk)) {
+    put(lock, chunk);  // born again, and perhaps written, meanwhile: the frame stays its own
+  } else if (chunks_[chunk].state.load(std::memory_order_relaxed) == ChunkState::kEmpty) {
+    ++stats_.dead_dropped;
   }
-  if (c.live_pages != 0) {  // born again, and perhaps written, meanwhile: the frame stays its own
-    c.frame_slot = slot;
-    put(lock, chunk);
-    return kNone;
-  }
-  ++stats_.dead_dropped;
-  set_state(chunk, ChunkState::kEmpty);
-  settle(chunk);
-  return slot;
+  return free_frame();
 }
 
 // Straight from a dead chunk. The lock is kept, so that no tensor is born there, and written, meanwhile.
