@@ -59,6 +59,12 @@ Plan there_and_back_plan(const StepGraph& graph) {
   return plan;
 }
 
+StepGraph forty_kernels() {
+  StepGraph graph = TinyStep({1}).graph();
+  graph.kernels.resize(40, graph.kernels[0]);
+  return graph;
+}
+
 TEST(LiveProgram, WhatLeavesWaitsForItsLastReaderBeforeTheDeadline) {
   const StepGraph graph = TinyStep({1, 1, 1, 1}).tensor(100, 0, 3).writes(0, 0).reads(1, 0).reads(3, 0).graph();
   Plan plan = all_fast(graph);
@@ -200,9 +206,7 @@ TEST_F(PlanFollowerTest, EachStepFollowsThePlanThatItIsLike) {
 }
 
 TEST_F(PlanFollowerTest, AStepThatEndsEarlyIsLeftAndTheNextFollowed) {
-  TinyStep step({1});
-  for (std::uint32_t k = 1; k < 40; ++k) step.graph().kernels.push_back(step.graph().kernels[0]);
-  const StepGraph graph = step.graph();
+  const StepGraph graph = forty_kernels();
   follower_.adopt(live(graph, all_fast(graph)), numbers_of(graph));
   const auto run = [&](std::uint32_t kernels) {
     ++step_;
@@ -282,10 +286,9 @@ TEST_F(PlanFollowerTest, KernelsOfOtherStepsAreNobodysBusiness) {
 
 // A kernel that began under one plan ends when another is followed.
 TEST_F(PlanFollowerTest, AKernelMayOutliveItsPlan) {
-  TinyStep step({1});
-  for (std::uint32_t k = 1; k < 40; ++k) step.graph().kernels.push_back(step.graph().kernels[0]);
+  const StepGraph graph = forty_kernels();
   const StepGraph small = there_and_back(20 * kChunk, 60 * kChunk);
-  follower_.adopt(live(step.graph(), all_fast(step.graph())), numbers_of(step.graph()));
+  follower_.adopt(live(graph, all_fast(graph)), numbers_of(graph));
   follower_.adopt(live(small, there_and_back_plan(small)), numbers_of(small));
   ++step_;
   for (std::uint32_t k = 0; k < 30; ++k) begin(k), end();

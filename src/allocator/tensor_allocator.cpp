@@ -107,6 +107,12 @@ Result<void*> TensorAllocator::allocate_pages(Heap& heap, std::uint64_t bytes, s
   return begin;
 }
 
+void TensorAllocator::remember(Heap& heap, std::uint64_t page, std::uint64_t pages) {
+  std::vector<std::uint64_t>& starts = heap.released[pages];
+  if (starts.size() == kMostRemembered) starts.erase(starts.begin());
+  starts.push_back(page);
+}
+
 std::optional<std::uint64_t> TensorAllocator::take_warm(Heap& heap, std::uint64_t pages) {
   const auto found = heap.released.find(pages);
   if (found == heap.released.end()) return std::nullopt;
@@ -135,9 +141,7 @@ std::uint64_t TensorAllocator::release(void* tensor, const std::function<void()>
     std::lock_guard lock(heap.mutex);
     if (gone) gone();
     heap.ranges.release(page, block.pages);
-    auto& starts = heap.released[block.pages];
-    if (starts.size() == kMostRemembered) starts.erase(starts.begin());
-    starts.push_back(page);
+    if (pager_.anything_away()) remember(heap, page, block.pages);
   }
   live_bytes_.fetch_sub(requested, std::memory_order_relaxed);
   return requested;

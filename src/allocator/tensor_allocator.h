@@ -59,6 +59,8 @@ class TensorAllocator {
   std::optional<std::uint32_t> take_slab();
   void give_back_slab(std::uint32_t slab);
   Result<void*> allocate_pages(Heap& heap, std::uint64_t bytes, std::uint64_t alignment);
+  // A range was released, where memory is short.
+  static void remember(Heap& heap, std::uint64_t page, std::uint64_t pages);
   // Where a tensor of the same size has died and still has its frames: a step makes the same sizes again and again.
   std::optional<std::uint64_t> take_warm(Heap& heap, std::uint64_t pages);
   void count(std::uint64_t bytes);

@@ -9,13 +9,9 @@
 namespace deeptm {
 
 LiveMigrator::LiveMigrator(Pager& pager, Options options)
-    : pager_(pager), most_chunks_(std::max<std::uint64_t>(1, options.most_bytes / pager.chunk_bytes())) {
-  const SignalsBlocked blocked;
-  for (std::uint32_t i = 0; i < options.threads; ++i) {
-    threads_.emplace_back([this] { send(); });
-    threads_.emplace_back([this] { fetch(); });
-  }
-}
+    : pager_(pager),
+      most_chunks_(std::max<std::uint64_t>(1, options.most_bytes / pager.chunk_bytes())),
+      threads_each_(options.threads) {}
 
 LiveMigrator::~LiveMigrator() {
   {
@@ -28,22 +24,25 @@ LiveMigrator::~LiveMigrator() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void LiveMigrator::leave(std::span<const std::uint32_t> chunks) {
+void LiveMigrator::leave(std::span<const std::uint32_t> chunks) { ask(leaving_, chunks); }
+void LiveMigrator::come(std::span<const std::uint32_t> chunks) { ask(coming_, chunks); }
+
+void LiveMigrator::ask(Queue& queue, std::span<const std::uint32_t> chunks) {
   if (chunks.empty()) return;
   {
     const std::lock_guard lock(mutex_);
-    leaving_.chunks.insert(leaving_.chunks.end(), chunks.begin(), chunks.end());
+    queue.chunks.insert(queue.chunks.end(), chunks.begin(), chunks.end());
+    if (threads_.empty()) start();
   }
   asked_.notify_all();
 }
 
-void LiveMigrator::come(std::span<const std::uint32_t> chunks) {
-  if (chunks.empty()) return;
-  {
-    const std::lock_guard lock(mutex_);
-    coming_.chunks.insert(coming_.chunks.end(), chunks.begin(), chunks.end());
+void LiveMigrator::start() {
+  const SignalsBlocked blocked;
+  for (std::uint32_t i = 0; i < threads_each_; ++i) {
+    threads_.emplace_back([this] { send(); });
+    threads_.emplace_back([this] { fetch(); });
   }
-  asked_.notify_all();
 }
 
 void LiveMigrator::cancel() {

@@ -42,6 +42,8 @@ class LiveMigrator {
     std::deque<std::uint32_t> chunks;
     std::uint32_t busy = 0;  // threads that carry something out
   };
+  void ask(Queue& queue, std::span<const std::uint32_t> chunks);
+  void start();  // the threads; most runs have no plan and need none
   void send();
   void fetch();
   // The next transaction; empty when it ends.
@@ -49,6 +51,7 @@ class LiveMigrator {
 
   Pager& pager_;
   const std::size_t most_chunks_;
+  const std::uint32_t threads_each_;  // of a direction
   std::mutex mutex_;
   std::condition_variable asked_, done_;
   Queue leaving_, coming_;

@@ -12,10 +12,8 @@
 #include "base/bytes.h"
 #include "base/signals_blocked.h"
 #include "graph/graph_json.h"
-#include "graph/lifetimes.h"
 #include "graph/validate.h"
 #include "optimizer/bound.h"
-#include "simulator/simulator.h"
 #include "simulator/verifier.h"
 
 namespace deeptm {
@@ -53,13 +51,13 @@ Result<LivePlan> plan_step(RecordedStep step, const Machine& machine, const Poli
   const StepCosts costs = step_costs(step.graph, machine);
   Training training;
   training.stop = stop;
-  LivePlan live;
+  double bound_seconds = 0;
   Problem problem{step.graph, machine, costs, step.fast_bytes, mode};
   problem.training = &training;
   problem.unit_bytes = step.unit_bytes;
   problem.leaves_at_once = true;
   problem.keeps_copies = false;
-  problem.proven = [&](double seconds) { live.bound_seconds = seconds; };
+  problem.proven = [&](double seconds) { bound_seconds = seconds; };
   auto plan = policy.plan(problem);
   if (stop()) return fail("stopped");
   if (!plan) return tl::unexpected(plan.error());
@@ -69,20 +67,13 @@ Result<LivePlan> plan_step(RecordedStep step, const Machine& machine, const Poli
   if (!plan->recomputes.empty()) {
     return fail(fmt::format("{} recomputes, which runs can't; plan without", policy.full_name()));
   }
-  // Pages come back without a proof that nobody has written them.
-  for (Move& move : plan->moves) move.drop = false;
-  const Timeline timeline = simulate(step.graph, machine, costs, *plan);
-  live.step_seconds = timeline.step_seconds;
-  live.bytes_in = timeline.bytes_in;
-  live.bytes_out = timeline.bytes_out;
-  live.all_fast_seconds = costs.all_fast_seconds();
-  if (live.bound_seconds == 0 && step.graph.accesses.size() <= kMostBoundAccesses) {
-    if (const auto bound = lower_bound(problem)) live.bound_seconds = bound->seconds;
+  if (bound_seconds == 0 && step.graph.accesses.size() <= kMostBoundAccesses) {
+    if (const auto bound = lower_bound(problem)) bound_seconds = bound->seconds;
   }
   if (stop()) return fail("stopped");
-  live.plan = std::move(*plan);
-  live.graph = std::move(step.graph);
+  LivePlan live = priced(std::move(step.graph), std::move(*plan), machine, costs);
   live.signature = step.signature;
+  live.bound_seconds = bound_seconds;
   return live;
 }
 

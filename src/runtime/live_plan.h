@@ -3,7 +3,9 @@
 
 #include <cstdint>
 
+#include "cost/cost_model.h"
 #include "graph/step_graph.h"
+#include "machine/machine.h"
 #include "plan/plan.h"
 
 namespace deeptm {
@@ -16,5 +18,9 @@ struct LivePlan {
   std::uint64_t bytes_in = 0, bytes_out = 0;                         // a step copies to and from fast memory
   double step_seconds = 0, all_fast_seconds = 0, bound_seconds = 0;  // simulated; no bound: 0
 };
+
+// The plan as a run carries it out, priced for `machine`, whose costs of the graph `costs` are; without signature and
+// bound. Nothing proves that pages which come back are not written, so what the plan would drop is copied.
+LivePlan priced(StepGraph graph, Plan plan, const Machine& machine, const StepCosts& costs);
 
 }  // namespace deeptm

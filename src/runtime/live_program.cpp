@@ -19,14 +19,18 @@ void fill(Table& table, std::size_t keys, const std::vector<std::pair<std::uint3
   for (const auto& [key, item] : entries) table.items[at[key]++] = item;
 }
 
+// Not between slow tiers.
+bool touches_fast(const Move& move) { return move.from == 0 || move.to == 0; }
+
 }  // namespace
 
 LiveProgram::LiveProgram(std::shared_ptr<const LivePlan> plan, const std::vector<std::uint32_t>& numbers)
     : plan_(std::move(plan)), next_(next_selves(plan_->graph)) {
   index_names(numbers);
-  index_tensors();
+  const TensorUses uses(graph());
+  index_tensors(uses);
   index_time();
-  index_moves();
+  index_moves(uses);
 }
 
 void LiveProgram::index_names(const std::vector<std::uint32_t>& numbers) {
@@ -41,10 +45,9 @@ void LiveProgram::index_names(const std::vector<std::uint32_t>& numbers) {
   }
 }
 
-void LiveProgram::index_tensors() {
+void LiveProgram::index_tensors(const TensorUses& uses) {
   std::vector<std::pair<std::uint32_t, TensorIndex>> born, inherited;
   std::vector<std::pair<std::uint32_t, Use>> used;
-  const TensorUses uses(graph());
   born_by_kernel_.resize(kernel_count());
   for (TensorIndex t = 0; t < tensor_count(); ++t) {
     const Tensor& tensor = graph().tensors[t];
@@ -91,31 +94,24 @@ std::uint32_t LiveProgram::start_of(const Move& move, const TensorUses& uses) co
   return start;
 }
 
-void LiveProgram::index_moves() {
+void LiveProgram::index_moves(const TensorUses& uses) {
   const Plan& plan = plan_->plan;
-  const TensorUses uses(graph());
   first_cut_.resize(tensor_count());
   for (TensorIndex t = 0; t < tensor_count(); ++t) first_cut_[t] = plan.births[t].fast_bytes;
-  std::vector<std::pair<std::uint32_t, CutChange>> changes;
-  std::vector<bool> comes;
+  const auto cut_behind = [](const Move& move) { return move.to == 0 ? move.end : move.begin; };
+  // What is on its way when the step ends is there at the next one's start.
   for (const Move& move : plan.moves) {
-    if (move.from != 0 && move.to != 0) continue;  // between slow tiers
-    const bool in = move.to == 0;
-    const std::uint64_t cut = in ? move.end : move.begin;
-    // What is on its way when the step ends is there at the next one's start.
-    if (move.deadline > kernel_count() && next_[move.tensor]) first_cut_[*next_[move.tensor]] = cut;
-    changes.emplace_back(start_of(move, uses), CutChange{move.tensor, cut});
-    comes.push_back(in);
+    if (!touches_fast(move) || move.deadline <= kernel_count() || !next_[move.tensor]) continue;
+    first_cut_[*next_[move.tensor]] = cut_behind(move);
   }
-  std::vector<std::size_t> order(changes.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return std::pair(changes[a].first, bool{comes[a]}) < std::pair(changes[b].first, bool{comes[b]});
-  });
-  std::vector<std::pair<std::uint32_t, CutChange>> sorted;
-  sorted.reserve(changes.size());
-  for (const std::size_t i : order) sorted.push_back(changes[i]);
-  fill(changes_, kernel_count() + std::size_t{1}, sorted);
+  std::vector<std::pair<std::uint32_t, CutChange>> changes;
+  for (const bool comes : {false, true}) {  // of one boundary what leaves first
+    for (const Move& move : plan.moves) {
+      if (!touches_fast(move) || (move.to == 0) != comes) continue;
+      changes.emplace_back(start_of(move, uses), CutChange{move.tensor, cut_behind(move)});
+    }
+  }
+  fill(changes_, kernel_count() + std::size_t{1}, changes);
 }
 
 std::optional<std::uint32_t> LiveProgram::name_of(std::uint32_t number) const {

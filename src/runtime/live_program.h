@@ -25,7 +25,6 @@ class LiveProgram {
   // `numbers`: by kernel of the graph, the runtime's number of it (KernelRegistry).
   LiveProgram(std::shared_ptr<const LivePlan> plan, const std::vector<std::uint32_t>& numbers);
 
-  const LivePlan& live_plan() const { return *plan_; }
   const StepGraph& graph() const { return plan_->graph; }
   std::uint32_t kernel_count() const { return static_cast<std::uint32_t>(plan_->graph.kernels.size()); }
   std::size_t tensor_count() const { return plan_->graph.tensors.size(); }
@@ -75,9 +74,9 @@ class LiveProgram {
     }
   };
   void index_names(const std::vector<std::uint32_t>& numbers);
-  void index_tensors();
+  void index_tensors(const TensorUses& uses);
   void index_time();
-  void index_moves();
+  void index_moves(const TensorUses& uses);
   std::uint32_t start_of(const Move& move, const TensorUses& uses) const;
 
   std::shared_ptr<const LivePlan> plan_;

@@ -3,9 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "plan/plan_json.h"
 #include "runtime/run_machine.h"
-#include "simulator/simulator.h"
 #include "simulator/verifier.h"
 
 namespace deeptm {
@@ -32,12 +33,7 @@ Result<LivePlan> read_live_plan(const std::filesystem::path& plan, StepGraph gra
   }
   const Machine here = with_recorded_durations(machine);
   const StepCosts costs = step_costs(graph, here);
-  LivePlan live;
-  live.step_seconds = simulate(graph, here, costs, *read).step_seconds;
-  live.all_fast_seconds = costs.all_fast_seconds();
-  live.plan = std::move(*read);
-  live.graph = std::move(graph);
-  return live;
+  return priced(std::move(graph), std::move(*read), here, costs);
 }
 
 }  // namespace deeptm
