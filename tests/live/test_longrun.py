@@ -14,4 +14,5 @@ def test_nothing_grows_with_the_steps(policy, program, tmp_path):
     assert row["record"]["bytes_in"] > 0 and row["record"]["bytes_out"] > 0
     grew = row["growth"]
     assert grew["handles"] == 0, row["samples"]
+    assert row["samples"][-1]["rings"] <= 16, row["samples"]
     assert grew["mappings"] <= 4 and grew["rss_bytes"] <= 4 << 20, row["samples"]
