@@ -35,6 +35,7 @@ std::function<Result<std::unique_ptr<Tier>>()> file_tier(FileIo io, unsigned que
 }
 
 Result<std::unique_ptr<Tier>> memory_tier() { return open_memory_tier(); }
+Result<std::unique_ptr<Tier>> node_tier() { return open_memory_tier({.node = 0}); }
 
 // A memory tier has to be there already when these are built; a failure shows in SetUp.
 std::shared_ptr<Tier> small_memory_tier() {
@@ -47,6 +48,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         TierUnderTest{"FileAuto", file_tier(FileIo::kAuto)}, TierUnderTest{"FileThreads", file_tier(FileIo::kThreads)},
         TierUnderTest{"FileShallowAndShared", file_tier(FileIo::kAuto, 1, 2)}, TierUnderTest{"Memory", memory_tier},
+        TierUnderTest{"Node", node_tier},
         TierUnderTest{"Null", [] { return Result<std::unique_ptr<Tier>>(std::make_unique<NullTier>()); }, false},
         TierUnderTest{"Trace",
                       [] { return Result<std::unique_ptr<Tier>>(std::make_unique<TraceTier>(small_memory_tier())); }},

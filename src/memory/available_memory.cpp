@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory/available_memory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <fstream>
 #include <optional>
 #include <string_view>
+
+#include "memory/numa_node.h"
 
 namespace deeptm {
 namespace {
@@ -71,6 +75,15 @@ AvailableMemory available_memory(const fs::path& root) {
       limit_by_cgroups(root / "sys/fs/cgroup/memory", below, kVersion1, available);
     }
   }
+  return available;
+}
+
+AvailableMemory available_memory_of(std::optional<unsigned> node) {
+  AvailableMemory available = available_memory();
+  if (!node) return available;
+  const auto there = node_memory(*node);
+  const std::uint64_t bytes = there ? there->available_bytes : 0;
+  if (bytes < available.bytes) available = {bytes, fmt::format("NUMA node {}", *node)};
   return available;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "memory/numa_node.h"
 #include "memory/segments.h"
 #include "memory/stream_copy.h"
 
@@ -69,18 +70,32 @@ class AddressRange {
 
 class MemoryTier final : public Tier {
  public:
-  explicit MemoryTier(MemoryTierOptions options) : options_(std::move(options)) {}
+  explicit MemoryTier(MemoryTierOptions options) : options_(std::move(options)) {
+    if (options_.node) name_ = fmt::format("node:{}", *options_.node);
+    if (!options_.available) options_.available = [node = options_.node] { return available_memory_of(node); };
+  }
 
-  bool mapped() const { return range_.mapped(); }
-  std::string name() const override { return "memory"; }
-  std::string description() const override { return "anonymous memory"; }
+  // Where its transfers go.
+  Result<void> map() {
+    if (!range_.mapped()) {
+      return fail(
+          fmt::format("{} tier: no address range as large as the machine's memory: {}; raise ulimit -v, or "
+                      "use --slow file:DIR",
+                      name_, text_of(errno)));
+    }
+    return options_.node ? bind_pages(range_.begin(), range_.bytes()) : Result<void>();
+  }
+  std::string name() const override { return name_; }
+  std::string description() const override {
+    return options_.node ? fmt::format("memory of NUMA node {}, used in place", *options_.node) : "anonymous memory";
+  }
 
   Result<void> reserve(std::uint64_t bytes) override {
     const std::lock_guard lock(growing_);
     if (bytes <= reserved_bytes_) return {};
     if (!range_.owned()) return foreign_process();
     if (bytes > range_.bytes()) {
-      return fail(fmt::format("memory tier: {} wanted, more than the {} of this machine; use --slow file:DIR",
+      return fail(fmt::format("{} tier: {} wanted, more than the {} of this machine; use --slow file:DIR", name_,
                               format_bytes(bytes), format_bytes(range_.bytes())));
     }
     const std::uint64_t exact = whole_huge_pages(bytes);
@@ -95,7 +110,7 @@ class MemoryTier final : public Tier {
   Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
                                const TransferOptions& options) override {
     if (!range_.owned()) return foreign_process();
-    if (auto valid = check_segments("memory tier", direction, segments, reserved_bytes_); !valid) {
+    if (auto valid = check_segments(name_ + " tier", direction, segments, reserved_bytes_); !valid) {
       return tl::unexpected(valid.error());
     }
     PieceCutter pieces(segments, kCopyBytes);
@@ -112,9 +127,25 @@ class MemoryTier final : public Tier {
     return pieces.segments_cut();
   }
 
+  std::uint64_t in_place_bytes() const override { return options_.node ? range_.bytes() : 0; }
+
+  Result<void> bind(std::byte* memory, std::size_t bytes) override {
+    if (!options_.node) return Tier::bind(memory, bytes);
+    auto bound = bind_pages(memory, bytes);
+    if (bound) bound_bytes_ += bytes;
+    return bound;
+  }
+
  private:
-  static tl::unexpected<Error> foreign_process() {
-    return fail("memory tier: used by a forked child of the process that opened it; only that process may");
+  tl::unexpected<Error> foreign_process() const {
+    return fail(name_ + " tier: used by a forked child of the process that opened it; only that process may");
+  }
+
+  Result<void> bind_pages(std::byte* memory, std::size_t bytes) const {
+    const int error = bind_to_node(memory, bytes, *options_.node);
+    if (error == 0) return {};
+    return fail(fmt::format("{} tier: mbind: {}; containers may need CAP_SYS_NICE, and the cpuset must have the node",
+                            name_, text_of(error)));
   }
 
   static void copy(std::byte* to, const std::byte* from, std::size_t bytes, bool past_caches) {
@@ -129,7 +160,7 @@ class MemoryTier final : public Tier {
     if (auto room = check_room(target); !room) return room;
     const std::uint64_t now = reserved_bytes_;
     if (mprotect(range_.begin() + now, target - now, PROT_READ | PROT_WRITE) != 0) {
-      return fail(fmt::format("memory tier: {} more could not be reserved ({} in all): {}; use --slow file:DIR",
+      return fail(fmt::format("{} tier: {} more could not be reserved ({} in all): {}; use --slow file:DIR", name_,
                               format_bytes(target - now), format_bytes(target), text_of(errno)));
     }
     reserved_bytes_ = target;
@@ -142,36 +173,36 @@ class MemoryTier final : public Tier {
     const AvailableMemory available = options_.available();
     if (missing <= available.bytes - std::min(available.bytes, options_.keep_free_bytes)) return {};
     return fail(
-        fmt::format("memory tier: {} more are needed ({} in all), but {} are available in {} and {} of them are "
+        fmt::format("{} tier: {} more are needed ({} in all), but {} are available in {} and {} of them are "
                     "kept free; use --slow file:DIR",
-                    format_bytes(missing), format_bytes(target), format_bytes(available.bytes), available.limited_by,
-                    format_bytes(options_.keep_free_bytes)));
+                    name_, format_bytes(missing), format_bytes(target), format_bytes(available.bytes),
+                    available.limited_by, format_bytes(options_.keep_free_bytes)));
   }
 
   std::uint64_t resident_bytes() const {
     std::vector<unsigned char> present(reserved_bytes_ / kTierAlignment);
-    if (present.empty() || mincore(range_.begin(), reserved_bytes_, present.data()) != 0) return 0;
+    if (present.empty() || mincore(range_.begin(), reserved_bytes_, present.data()) != 0) return bound_bytes_;
     const auto pages =
         std::count_if(present.begin(), present.end(), [](unsigned char page) { return (page & 1) != 0; });
-    return static_cast<std::uint64_t>(pages) * kTierAlignment;
+    return bound_bytes_ + static_cast<std::uint64_t>(pages) * kTierAlignment;
   }
 
-  const MemoryTierOptions options_;
+  MemoryTierOptions options_;
+  std::string name_ = "memory";
   AddressRange range_;
   std::mutex growing_;
   std::atomic<std::uint64_t> reserved_bytes_ = 0;
+  std::atomic<std::uint64_t> bound_bytes_ = 0;  // of frames that are made of it
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Tier>> open_memory_tier(MemoryTierOptions options) {
-  auto tier = std::make_unique<MemoryTier>(std::move(options));
-  if (!tier->mapped()) {
-    return fail(
-        fmt::format("memory tier: no address range as large as the machine's memory: {}; raise ulimit -v, or "
-                    "use --slow file:DIR",
-                    text_of(errno)));
+  if (options.node) {
+    if (const auto there = node_memory(*options.node); !there) return tl::unexpected(there.error());
   }
+  auto tier = std::make_unique<MemoryTier>(std::move(options));
+  if (auto mapped = tier->map(); !mapped) return tl::unexpected(mapped.error());
   return tier;
 }
 

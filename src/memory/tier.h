@@ -63,6 +63,14 @@ class Tier {
   virtual Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
                                        const TransferOptions& options) = 0;
 
+  // Most bytes of it that kernels can work in where they are; 0: it is reached by transfers alone. Where it is not 0
+  // the pager transfers nothing: it makes frames of the tier, which count against what is reserved.
+  virtual std::uint64_t in_place_bytes() const { return 0; }
+  // Has the pages of an untouched anonymous mapping come from the tier; they stay in use.
+  virtual Result<void> bind(std::byte* /*memory*/, std::size_t /*bytes*/) {
+    return fail(name() + " tier: kernels cannot work in it");
+  }
+
   // The same on demand: all of it, or an error.
   Result<void> read(std::span<const Segment> segments) { return whole(Direction::kRead, segments); }
   Result<void> write(std::span<const Segment> segments) { return whole(Direction::kWrite, segments); }
