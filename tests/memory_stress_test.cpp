@@ -108,7 +108,29 @@ class Actor {
   std::vector<Tensor> tensors_;
 };
 
-class MemoryStressTest : public ::testing::TestWithParam<RemapMethod> {};
+struct Case {
+  RemapMethod remap;
+  bool in_place;
+};
+
+// What a plan does, at random, until it is told to stop.
+void move_at_random(Pager& pager, std::uint64_t seed, const std::atomic<bool>& stop) {
+  std::mt19937_64 random(seed);
+  const ChunkRange parts[] = {{0, 40}, {20'000 / 16, 20'000 / 16 + 60}, {20'000 / 16 * 3, 20'000 / 16 * 3 + 200}};
+  pager.follow_plan(true);
+  while (!stop) {
+    const ChunkRange part = parts[random() % std::size(parts)];
+    const auto begin = part.begin + static_cast<std::uint32_t>(random() % (part.end - part.begin));
+    const ChunkRange chunks{begin, std::min<std::uint32_t>(part.end, begin + random() % 8)};
+    std::vector<std::uint32_t> first, last;
+    pager.keep(chunks, first);
+    pager.bring(first, stop);
+    pager.let_go(chunks, last);
+    pager.send_away(last);
+  }
+}
+
+class MemoryStressTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(MemoryStressTest, MillionOperationsReadNoWrongByte) {
   constexpr std::uint64_t kThreads = 4, kOperations = 1'000'000 / kThreads;
@@ -116,7 +138,8 @@ TEST_P(MemoryStressTest, MillionOperationsReadNoWrongByte) {
   RecordProperty("seed", std::to_string(seed));
   SCOPED_TRACE(fmt::format("seed {}", seed));
   // 24 MiB of tensors in 8 MiB of frames.
-  Memory memory(testing::small_chunks(128, GetParam()));
+  Memory memory(testing::small_chunks(128, GetParam().remap),
+                GetParam().in_place ? testing::node_tier() : testing::memory_tier());
   std::vector<std::thread> threads;
   std::atomic<std::uint64_t> wrong{0};
   for (std::uint64_t t = 0; t < kThreads; ++t) {
@@ -126,7 +149,13 @@ TEST_P(MemoryStressTest, MillionOperationsReadNoWrongByte) {
       wrong += actor.finish() ? 0 : 1;
     });
   }
+  std::atomic<bool> stop{false};
+  std::thread mover;
+  if (GetParam().in_place) mover = std::thread([&] { move_at_random(*memory.pager, seed, stop); });
   for (auto& thread : threads) thread.join();
+  stop = true;
+  memory.pager->interrupt();
+  if (mover.joinable()) mover.join();
   EXPECT_EQ(wrong.load(), 0u);
   memory.expect_within_limit();
   const PagerStats stats = memory.pager->stats();
@@ -134,9 +163,12 @@ TEST_P(MemoryStressTest, MillionOperationsReadNoWrongByte) {
   EXPECT_EQ(memory.allocator->stats().live_bytes, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, MemoryStressTest, ::testing::Values(RemapMethod::kMove, RemapMethod::kMremap),
+INSTANTIATE_TEST_SUITE_P(All, MemoryStressTest,
+                         ::testing::Values(Case{RemapMethod::kMove, false}, Case{RemapMethod::kMremap, false},
+                                           Case{RemapMethod::kMove, true}),
                          [](const auto& tested) {
-                           return std::string(tested.param == RemapMethod::kMove ? "Move" : "Mremap");
+                           return std::string(tested.param.remap == RemapMethod::kMove ? "Move" : "Mremap") +
+                                  (tested.param.in_place ? "InPlace" : "");
                          });
 
 }  // namespace

@@ -27,6 +27,13 @@ inline std::shared_ptr<Tier> memory_tier() {
   return std::shared_ptr<Tier>(std::move(*tier));
 }
 
+// Slow memory that is used in place.
+inline std::shared_ptr<Tier> node_tier() {
+  auto tier = open_memory_tier({.node = 0});
+  EXPECT_TRUE(tier) << (tier ? "" : tier.error().message);
+  return std::shared_ptr<Tier>(std::move(*tier));
+}
+
 inline std::shared_ptr<Tier> file_tier() {
   auto tier = open_file_tier({.directory = "/var/tmp"});
   EXPECT_TRUE(tier) << (tier ? "" : tier.error().message);

@@ -17,6 +17,13 @@ namespace deeptm {
 //                                 +-------------------- kFetching <---------------------- kSlow
 //
 // kPlacing, kEvicting and kFetching are in transit: one thread owns the chunk and works without the lock.
+//
+// Where kernels work in slow memory (pager_in_place.cpp) there is less:
+//
+//           birth
+//   kEmpty -------> kPlacing -> kResident -> kEvicting -> kInPlace        both hold a frame, of fast and of slow memory
+//                      |            ^------- kFetching <-----| ^
+//                      +---------------------------------------+
 enum class ChunkState : std::uint8_t {
   kEmpty = 0,  // no bytes anywhere
   kPlacing,    // a frame is on its way into the arena
@@ -26,7 +33,11 @@ enum class ChunkState : std::uint8_t {
   kStandby,    // frame in the pool, and the slow tier has the same bytes: nobody can have changed them
   kSlow,       // bytes in the slow tier alone
   kFetching,   // frame in the pool, being read into
+  kInPlace,    // a frame of slow memory in the arena: a touch finds it
 };
+
+// A touch finds a page.
+inline bool is_there(ChunkState state) { return state == ChunkState::kResident || state == ChunkState::kInPlace; }
 
 inline constexpr std::uint32_t kNone = 0xffffffff;
 
@@ -40,6 +51,7 @@ struct Chunk {
   std::uint8_t queued;       // in the read-ahead queue
   std::uint8_t demanded;     // in the demand queue
   std::uint8_t listed_dead;  // in the list of dead chunks with frames
+  std::uint8_t listed_slow;  // in the list of dead chunks with frames of slow memory
   std::uint32_t live_pages;
   std::atomic<std::uint32_t> last_use;  // tick
   std::atomic<std::uint32_t> kept;      // how many of its tensors a plan has in fast memory now

@@ -63,6 +63,9 @@ Result<std::unique_ptr<Pager>> Pager::create(const PagerOptions& given, std::sha
     error = pager->userfault_.watch(pager->pool_.data(), pager->pool_.bytes());
   }
   if (error != 0) return fail(fmt::format("userfaultfd cannot watch the arena: {}", std::strerror(error)));
+  if (pager->slow_->in_place_bytes() != 0) {
+    if (auto made = pager->make_slow_frames(); !made) return tl::unexpected(made.error());
+  }
   pager->stop_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (pager->stop_event_ < 0) return fail(fmt::format("eventfd: {}", std::strerror(errno)));
   const SignalsBlocked blocked;  // a handler that touches the arena must not run on the thread that answers
@@ -120,7 +123,7 @@ void Pager::for_each_chunk(PageExtent pages, Visit visit) {
   }
 }
 
-Result<void> Pager::birth(std::byte* begin, std::size_t bytes) {
+Result<void> Pager::birth(std::byte* begin, std::size_t bytes, std::size_t fast_bytes) {
   const PageExtent pages = pages_of(begin, bytes);
   const std::uint32_t tick = next_tick();
   Lock lock(mutex_);
@@ -141,7 +144,11 @@ Result<void> Pager::birth(std::byte* begin, std::size_t bytes) {
     }
     lock.lock();
   }
-  if (!all_resident) place_at_birth(lock, chunks_of(begin, bytes));
+  if (in_place()) {
+    place_born(lock, pages, fast_bytes >= bytes ? kNone : chunks_of(begin, fast_bytes).end);
+  } else if (!all_resident) {
+    place_at_birth(lock, chunks_of(begin, bytes));
+  }
   return {};
 }
 
@@ -182,6 +189,7 @@ void Pager::become_dead(std::uint32_t chunk) {
     return;
   }
   away_.fetch_sub(1, std::memory_order_relaxed);
+  if (state == ChunkState::kInPlace) list_dead_slow(chunk);
   const bool in_pool = state == ChunkState::kAside || state == ChunkState::kStandby;
   if (in_pool) release_frame(c.frame_slot);
   if (in_pool || state == ChunkState::kSlow) {
@@ -219,7 +227,7 @@ void Pager::touch(ChunkRange chunks) {
   const bool any_away = away_.load(std::memory_order_relaxed) != 0;
   for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
     chunks_[c].last_use.store(tick, std::memory_order_relaxed);
-    away |= any_away && chunks_[c].state.load(std::memory_order_relaxed) != ChunkState::kResident;
+    away |= any_away && !is_there(chunks_[c].state.load(std::memory_order_relaxed));
   }
   if (!away) return;
   Lock lock(mutex_);
@@ -234,7 +242,7 @@ void Pager::touch(ChunkRange chunks) {
 
 bool Pager::resident(ChunkRange chunks) const {
   for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
-    if (chunks_[c].state.load(std::memory_order_relaxed) != ChunkState::kResident) return false;
+    if (!is_there(chunks_[c].state.load(std::memory_order_relaxed))) return false;
   }
   return true;
 }
@@ -249,6 +257,7 @@ PagerStats Pager::stats() const {
   Lock lock(mutex_);
   PagerStats stats = stats_;
   const PagerTraffic now = traffic();
+  if (slow_frames_) stats.slow_frames = slow_frames_->used;
   stats.bytes_in = now.bytes_in;
   stats.bytes_out = now.bytes_out;
   stats.waits = now.waits;
@@ -299,6 +308,7 @@ void Pager::set_state(std::uint32_t chunk, ChunkState state) {
     while (!queue.empty() && chunks_[queue.front()].state.load(std::memory_order_relaxed) != state) queue.pop_front();
     queue.push_back(chunk);
   };
+  if (state == ChunkState::kInPlace && !live) list_dead_slow(chunk);
   if (state == ChunkState::kAside) append(aside_, aside_count_);
   if (state == ChunkState::kStandby) append(standby_, standby_count_);
 }

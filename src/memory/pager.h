@@ -23,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -36,6 +37,7 @@
 #include "memory/live_pages.h"
 #include "memory/remapper.h"
 #include "memory/running_set.h"
+#include "memory/slow_frames.h"
 #include "memory/tier.h"
 #include "memory/userfault.h"
 
@@ -65,6 +67,7 @@ struct PagerHooks {
 // Written under the pager's lock; a snapshot is consistent.
 struct PagerStats {
   std::uint64_t frames = 0, frames_used = 0, frames_peak = 0;  // limit; created; most ever created
+  std::uint64_t slow_frames = 0;                               // created, of memory that kernels work in
   std::uint64_t chunks_live = 0, chunks_live_peak = 0;         // chunks with a live page
   std::uint64_t bytes_in = 0, bytes_out = 0;                   // slow to fast, fast to slow: see PagerTraffic
   std::uint64_t clean_dropped = 0, dead_dropped = 0;           // frames reused without a write
@@ -96,8 +99,10 @@ class Pager {
 
   // The pages [begin, begin + bytes) hold a tensor from now on (both multiples of 4096). Reserves their place in the
   // slow tier when not all fits into fast memory, and fails when that has none; gives them frames while some are to be
-  // had without waiting. O(chunks).
-  Result<void> birth(std::byte* begin, std::size_t bytes);
+  // had without waiting. Where kernels work in slow memory, what is behind the first `fast_bytes` gets slow frames.
+  // O(chunks).
+  static constexpr std::size_t kAllFast = ~std::size_t{0};
+  Result<void> birth(std::byte* begin, std::size_t bytes, std::size_t fast_bytes = kAllFast);
   // They hold nothing from now on: their frames are reused first, and never written.
   void death(std::byte* begin, std::size_t bytes);
   // Chunks that stay in fast memory once they are there.
@@ -133,9 +138,11 @@ class Pager {
   std::size_t bring(std::span<const std::uint32_t> chunks, const std::atomic<bool>& cancelled);
   void interrupt();
 
-  // Whether all of them have frames now, as far as can be told without the lock.
+  // Whether kernels work in slow memory where the bytes are: touches then bring nothing, only a plan moves.
+  bool in_place() const { return slow_frames_.has_value(); }
+  // Whether all of them have frames now, of any kind, as far as can be told without the lock.
   bool resident(ChunkRange chunks) const;
-  // Whether any live chunk has none.
+  // Whether any live chunk has no frame of fast memory.
   bool anything_away() const { return away_.load(std::memory_order_relaxed) != 0; }
 
   // Raises the fast limit.
@@ -166,8 +173,8 @@ class Pager {
   // Finds a frame that costs no I/O and leaves it in a pool slot; kNone if there is none. May drop the lock.
   std::uint32_t cheap_frame(Lock& lock, bool from_standby);
   std::uint32_t new_frame(Lock& lock);
-  // Fresh memory into the pool slots; how many of them, in their order, have a frame now.
-  std::size_t populate(std::span<const std::uint32_t> slots) const;
+  // Fresh memory of the tier (none: the fast one) to these addresses; how many of them, in their order, have a frame.
+  std::size_t populate(std::span<std::byte* const> frames, Tier* tier) const;
   // Moves a frame that nobody else can reach. EBUSY passes then: a finished direct transfer of our own lets go of its
   // pages a moment after it has said that it is done, and so does whoever looks at a huge page that is to be split.
   int transfer_own(std::byte* to, bool to_is_watched, std::byte* from) const;
@@ -196,7 +203,7 @@ class Pager {
   bool write_oldest_aside(Lock& lock);
   std::uint32_t oldest_aside();
   // The frame could not be taken out of the arena: the chunk stays as it was.
-  void stay_resident(std::uint32_t chunk);
+  void stay(std::uint32_t chunk, ChunkState state);
   // Chunks in transit with a frame in the pool: to the slow tier in one transfer, then each to where it belongs.
   void write_out(Lock& lock, std::span<const std::uint32_t> chunks, Priority priority);
   bool wants_eviction() const;
@@ -213,13 +220,38 @@ class Pager {
   // The frame in the chunk's pool slot goes into the arena.
   void put(Lock& lock, std::uint32_t chunk);
   // Ends a transit that left the chunk in the arena.
-  void arrive(std::uint32_t chunk);
+  void arrive(std::uint32_t chunk, ChunkState state = ChunkState::kResident);
   void tell();
   // Ends a transit that left the chunk somewhere else than in the arena.
   void settle(std::uint32_t chunk);
   void demand(std::uint32_t chunk);
   void wait_begins(std::uint32_t chunk);
   void wait_ends(std::uint32_t chunk);
+
+  // pager_in_place.cpp: kernels work in slow memory
+  Result<void> make_slow_frames();
+  // A pool slot with a frame of slow memory that holds nothing; kNone when all that is reserved is in use.
+  std::uint32_t slow_frame(Lock& lock);
+  std::uint32_t frame_for_nobody(Lock& lock);
+  void list_dead_slow(std::uint32_t chunk);
+  std::uint32_t longest_dead_slow();
+  // Its frame goes to its pool, whatever is in it; the lock is kept. False: pinned.
+  bool vacate(std::uint32_t chunk);
+  // Gives an empty chunk a frame of slow memory. False: there is none.
+  bool place_slow(Lock& lock, std::uint32_t chunk, bool urgent);
+  void put_slow(Lock& lock, std::uint32_t chunk, std::uint32_t slot);
+  void place_born(Lock& lock, PageExtent pages, std::uint32_t fast_end);
+  void place_born_chunk(Lock& lock, std::uint32_t chunk, std::uint32_t born_pages, bool fast);
+  // Out to the slow frame, in to the fast one: taken, copied, put. Whoever touches it meanwhile waits for that.
+  void move_out(Lock& lock, std::uint32_t chunk, std::uint32_t slow_slot);
+  void move_in(Lock& lock, std::uint32_t chunk, std::uint32_t fast_slot);
+  void copy_live(Lock& lock, std::uint32_t chunk, std::byte* to, const std::byte* from,
+                 std::atomic<std::uint64_t>& moved) const;
+  bool may_leave(std::uint32_t chunk) const;
+  void send_away_in_place(std::span<const std::uint32_t> chunks);
+  std::size_t bring_in_place(std::span<const std::uint32_t> chunks, const std::atomic<bool>& cancelled);
+  // One chunk that a plan does not keep leaves for those that it has born. False when none can.
+  bool make_room(Lock& lock);
 
   std::byte* chunk_address(std::uint32_t chunk) const { return arena_.data() + chunk * options_.chunk_bytes; }
   std::byte* slot_address(std::uint32_t slot) const { return pool_.data() + slot * options_.chunk_bytes; }
@@ -247,7 +279,8 @@ class Pager {
   LivePages live_;
   std::vector<std::uint32_t> free_frames_;  // pool slots with a frame that holds nothing
   std::vector<std::uint32_t> empty_slots_;
-  std::uint32_t slots_ = 0;  // pool slots ever used
+  std::uint32_t slots_ = 0;                // pool slots ever used
+  std::optional<SlowFrames> slow_frames_;  // none: the slow tier is reached by transfers
   std::vector<std::uint32_t> free_stores_;
   std::uint32_t stores_ = 0;  // slow slots ever used
   std::vector<std::uint32_t> resident_;

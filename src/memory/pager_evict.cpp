@@ -13,10 +13,10 @@ namespace deeptm {
 bool Pager::wants_eviction() const {
   // Ready before they are needed, but no more than what does not fit anyway.
   const std::uint64_t excess = stats_.chunks_live > stats_.frames ? stats_.chunks_live - stats_.frames : 0;
-  if (excess == 0 || away_.load(std::memory_order_relaxed) == 0) return false;
-  const std::uint64_t least = options_.workers;
   // A plan sends away in time by itself, but for what it does not know of.
   const bool planned = follows_plan_.load(std::memory_order_relaxed);
+  if (excess == 0 || (in_place() ? !planned : away_.load(std::memory_order_relaxed) == 0)) return false;
+  const std::uint64_t least = options_.workers;
   const std::uint64_t most = std::max(least, planned ? births_.load(std::memory_order_relaxed) : stats_.frames / 8);
   const std::uint64_t target = std::clamp(excess, least, most);
   return cheap_frames() + evicting_ < target;
@@ -76,6 +76,7 @@ std::uint32_t Pager::choose_victim(bool urgent) {
 }
 
 bool Pager::evict_one(Lock& lock, bool urgent) {
+  if (in_place()) return make_room(lock);
   // Long enough aside to be touched if it is in use, short enough not to cost much fast memory.
   const std::uint64_t most_aside = std::max<std::uint64_t>(options_.workers, stats_.frames / 16);
   if (aside_count_ < most_aside && take_aside(lock, urgent)) return true;
@@ -105,7 +106,7 @@ bool Pager::take(Lock& lock, std::uint32_t chunk) {
     if (error != EBUSY) warn(fmt::format("a chunk cannot be moved out of the arena: {}", std::strerror(error)));
     c.last_use.store(next_tick(), std::memory_order_relaxed);
     empty_slots_.push_back(slot);
-    stay_resident(chunk);
+    stay(chunk, ChunkState::kResident);
     return false;
   }
   c.frame_slot = slot;
@@ -123,9 +124,9 @@ bool Pager::take(Lock& lock, std::uint32_t chunk) {
   return true;
 }
 
-void Pager::stay_resident(std::uint32_t chunk) {
+void Pager::stay(std::uint32_t chunk, ChunkState state) {
   ++stats_.refused_moves;
-  set_state(chunk, ChunkState::kResident);
+  set_state(chunk, state);
   userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
   settle(chunk);
 }

@@ -35,7 +35,8 @@ void Pager::answer(std::uint64_t address) {
   ++stats_.faults;
   c.last_use.store(next_tick(), std::memory_order_relaxed);
   switch (c.state.load(std::memory_order_relaxed)) {
-    case ChunkState::kResident: {
+    case ChunkState::kResident:
+    case ChunkState::kInPlace: {
       // Answered already, or a page of the frame was given back to the system (madvise): either way it is there now.
       std::byte* page = touched - address % kPageBytes;
       if (userfault_.zero_page(page) != 0) userfault_.wake(page, kPageBytes);
@@ -124,6 +125,7 @@ bool Pager::fetch(Lock& lock, std::uint32_t chunk, bool urgent) {
   while (true) {
     switch (c.state.load(std::memory_order_relaxed)) {
       case ChunkState::kResident:
+      case ChunkState::kInPlace:
         userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
         wait_ends(chunk);
         return true;
@@ -144,8 +146,8 @@ bool Pager::fetch(Lock& lock, std::uint32_t chunk, bool urgent) {
     }
     const std::uint32_t slot = cheap_frame(lock, true);
     if (slot == kNone) {
-      if (!urgent || stop_ || !evict_one(lock, true)) return false;
-      continue;
+      if (in_place() ? place_slow(lock, chunk, urgent) : urgent && !stop_ && evict_one(lock, true)) continue;
+      return false;
     }
     // The lock may have been dropped for the frame.
     const ChunkState state = c.state.load(std::memory_order_relaxed);
@@ -207,10 +209,10 @@ void Pager::put(Lock& lock, std::uint32_t chunk) {
   arrive(chunk);
 }
 
-void Pager::arrive(std::uint32_t chunk) {
+void Pager::arrive(std::uint32_t chunk, ChunkState state) {
   Chunk& c = chunks_[chunk];
   c.last_use.store(next_tick(), std::memory_order_relaxed);
-  set_state(chunk, ChunkState::kResident);
+  set_state(chunk, state);
   c.wanted = 0;
   // Touches that queued up while it was in transit, and found its old place empty.
   userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
@@ -228,7 +230,7 @@ void Pager::settle(std::uint32_t chunk) {
   Chunk& c = chunks_[chunk];
   if (c.wanted != 0) {
     c.wanted = 0;
-    if (c.state.load(std::memory_order_relaxed) == ChunkState::kResident) {
+    if (is_there(c.state.load(std::memory_order_relaxed))) {
       wait_ends(chunk);
     } else {
       demand(chunk);

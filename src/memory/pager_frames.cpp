@@ -39,8 +39,10 @@ std::uint32_t Pager::new_frame(Lock& lock) {
   for (std::uint32_t& slot : slots) slot = take_slot();
   stats_.frames_used += slots.size();
   stats_.frames_peak = std::max(stats_.frames_peak, stats_.frames_used);
+  std::vector<std::byte*> frames;
+  for (const std::uint32_t slot : slots) frames.push_back(slot_address(slot));
   lock.unlock();
-  const std::size_t made = populate(slots);
+  const std::size_t made = populate(frames, nullptr);
   lock.lock();
   stats_.frames_used -= slots.size() - made;
   for (std::size_t i = made; i < slots.size(); ++i) empty_slots_.push_back(slots[i]);
@@ -48,27 +50,33 @@ std::uint32_t Pager::new_frame(Lock& lock) {
   return made != 0 ? slots[0] : kNone;
 }
 
-std::size_t Pager::populate(std::span<const std::uint32_t> slots) const {
+std::size_t Pager::populate(std::span<std::byte* const> frames, Tier* tier) const {
   // Small frames are cut from one huge page: a device moves what is adjoining in physical memory as one piece, four
   // times as fast as page by page (measured on a virtual disk). The mapping is new each time because page tables that
   // were split for the cut would keep huge pages out.
   const std::size_t chunk = options_.chunk_bytes;
-  const auto fresh = Mapping::reserve(slots.size() * chunk, std::max(chunk, kHugePageBytes));
+  const auto fresh = Mapping::reserve(frames.size() * chunk, std::max(chunk, kHugePageBytes));
   if (!fresh) {
     warn(fresh.error().message);
     return 0;
+  }
+  if (tier != nullptr) {
+    if (auto bound = tier->bind(fresh->data(), fresh->bytes()); !bound) {
+      warn(bound.error().message);
+      return 0;
+    }
   }
   // Not zero: when a huge page is split, the system takes back its pages that hold only zeros.
   for (std::size_t at = 0; at < fresh->bytes(); at += kPageBytes) {
     static_cast<volatile std::byte*>(fresh->data())[at] = std::byte{1};
   }
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    const int error = transfer_own(slot_address(slots[i]), remapper_->watches_pool(), fresh->data() + i * chunk);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const int error = transfer_own(frames[i], remapper_->watches_pool(), fresh->data() + i * chunk);
     if (error == 0) continue;
     warn(std::string("a new frame cannot be moved into the pool: ") + std::strerror(error));
     return i;
   }
-  return slots.size();
+  return frames.size();
 }
 
 int Pager::transfer_own(std::byte* to, bool to_is_watched, std::byte* from) const {
@@ -116,7 +124,7 @@ bool Pager::place_dead_frame(std::uint32_t chunk) {
   if (dead == kNone) return false;
   const int error = remapper_->transfer(chunk_address(chunk), true, chunk_address(dead), options_.chunk_bytes);
   if (error != 0) {
-    stay_resident(dead);
+    stay(dead, ChunkState::kResident);
     return false;
   }
   ++stats_.dead_dropped;

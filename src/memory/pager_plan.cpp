@@ -5,6 +5,15 @@
 #include "memory/pager.h"
 
 namespace deeptm {
+namespace {
+
+// Not in fast memory, nor in transit.
+bool can_come(ChunkState state) {
+  return state == ChunkState::kSlow || state == ChunkState::kAside || state == ChunkState::kStandby ||
+         state == ChunkState::kInPlace;
+}
+
+}  // namespace
 
 void Pager::follow_plan(bool follows) {
   if (follows_plan_.exchange(follows) == follows) return;
@@ -37,26 +46,30 @@ void Pager::add_missing(ChunkRange chunks, std::vector<std::uint32_t>& missing) 
   for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
     if (chunks_[c].kept.load(std::memory_order_relaxed) == 0) continue;
     const ChunkState state = chunks_[c].state.load(std::memory_order_relaxed);
-    if (state == ChunkState::kSlow || state == ChunkState::kAside || state == ChunkState::kStandby)
-      missing.push_back(c);
+    if (can_come(state)) missing.push_back(c);
   }
 }
 
+bool Pager::may_leave(std::uint32_t chunk) const {
+  const Chunk& c = chunks_[chunk];
+  return c.state.load(std::memory_order_relaxed) == ChunkState::kResident &&
+         c.kept.load(std::memory_order_relaxed) == 0 && c.live_pages != 0 && c.pinned == 0 &&
+         !running_.kernel_at(chunk);
+}
+
 void Pager::send_away(std::span<const std::uint32_t> chunks) {
+  if (in_place()) return send_away_in_place(chunks);
   std::vector<std::uint32_t> taken;
   taken.reserve(chunks.size());
   Lock lock(mutex_);
   for (const std::uint32_t chunk : chunks) {
-    Chunk& c = chunks_[chunk];
-    const ChunkState state = c.state.load(std::memory_order_relaxed);
-    if (c.kept.load(std::memory_order_relaxed) != 0 || c.live_pages == 0 || c.pinned != 0) continue;
-    if (state != ChunkState::kResident || running_.kernel_at(chunk) || !take(lock, chunk)) continue;
+    if (!may_leave(chunk) || !take(lock, chunk)) continue;
     const std::uint32_t store = take_store();
     if (store == kNone) {  // everything fits: there is no slow place, and no need
       put(lock, chunk);
       continue;
     }
-    c.store_slot = store + 1;
+    chunks_[chunk].store_slot = store + 1;
     taken.push_back(chunk);
   }
   if (!taken.empty()) write_out(lock, taken, Priority::kPlanned);
@@ -64,12 +77,12 @@ void Pager::send_away(std::span<const std::uint32_t> chunks) {
 
 bool Pager::is_wished(std::uint32_t chunk) const {
   const Chunk& c = chunks_[chunk];
-  const ChunkState state = c.state.load(std::memory_order_relaxed);
   return c.kept.load(std::memory_order_relaxed) != 0 && c.live_pages != 0 &&
-         (state == ChunkState::kSlow || state == ChunkState::kAside || state == ChunkState::kStandby);
+         can_come(c.state.load(std::memory_order_relaxed));
 }
 
 std::size_t Pager::bring(std::span<const std::uint32_t> chunks, const std::atomic<bool>& cancelled) {
+  if (in_place()) return bring_in_place(chunks, cancelled);
   std::vector<std::uint32_t> coming;
   coming.reserve(chunks.size());
   std::size_t done = 0;
