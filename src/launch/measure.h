@@ -26,8 +26,9 @@ struct MeasureOptions {
 std::vector<unsigned> thread_counts(unsigned most);
 
 // Bandwidths of plain loads and stores by threads, in buffers several times as large as the last cache, and the time of
-// a load that depends on the one before. Fails when there is too little memory.
-Result<MachineTier> measure_memory(const MeasureOptions& options);
+// a load that depends on the one before. Of `place` where kernels work in it, else of ordinary memory. Fails when there
+// is too little.
+Result<MachineTier> measure_memory(const MeasureOptions& options, Tier* place = nullptr);
 
 // Copies between memory and the tier. Their CPU time in cores is the most of both ways.
 struct TierSpeed {
