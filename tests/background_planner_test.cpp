@@ -158,6 +158,33 @@ TEST(RunMachine, IsMeasuredOnTheTierGiven) {
   }
 }
 
+TEST(RunMachine, KernelsWorkInSlowMemoryWhereTheyCan) {
+  const auto tier = open_memory_tier({.node = 0});
+  ASSERT_TRUE(tier);
+  const auto rates = measure_in_place(**tier, 2);
+  ASSERT_TRUE(rates) << rates.error().message;
+  EXPECT_LE(rates->slow_load, rates->fast_load);
+  EXPECT_LE(rates->slow_store, rates->fast_store);
+  const auto machine = measure_run_machine(**tier, {.chunk_bytes = 1 << 20, .workers = 3, .processors = 2}, *rates);
+  ASSERT_TRUE(machine) << machine.error().message;
+  ASSERT_TRUE(machine->tiers[1].byte_addressable);
+  EXPECT_EQ(machine->tiers[1].load.at(2), rates->slow_load);
+  EXPECT_TRUE(machine->compute.overlaps_memory);
+  EXPECT_TRUE(suits_run(*machine, "node"));
+  EXPECT_THAT(suits_run(*machine, "memory").error().message, HasSubstr("--slow node:N"));
+  const StepGraph graph = two_tensors().graph();
+  EXPECT_NEAR(step_costs(graph, *machine).all_fast_seconds(), 3.0, 1e-9);  // recorded: 1 s each
+}
+
+TEST(RunMachine, SlowOperandsAreChargedAsOnTheMachineGiven) {
+  const auto optane = find_run_machine("optane", "node");
+  ASSERT_TRUE(optane) << optane.error().message;
+  EXPECT_EQ(optane->compute.flops_per_second, 0.0);
+  EXPECT_GT(optane->tiers[0].load.at(8), optane->tiers[1].load.at(8));
+  EXPECT_THAT(find_run_machine("nvme", "node").error().message, HasSubstr("reached by copies alone"));
+  EXPECT_THAT(find_run_machine("nvme", "node").error().message, HasSubstr("--slow file"));
+}
+
 TEST(RunMachine, ATierThatFailsIsNamed) {
   FaultyTier tier(std::make_shared<NullTier>(), {.direction = Direction::kRead, .nth = 1, .message = "broken"});
   const auto machine = measure_run_machine(tier, {.chunk_bytes = 1 << 20, .workers = 2});

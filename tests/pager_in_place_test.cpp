@@ -181,6 +181,23 @@ TEST_F(PagerInPlace, MovesUnderConcurrentWriters) {
   memory_.expect_within_limit();
 }
 
+// All 32 frames are kept, and 8 more chunks are to come: who waits for the moves goes on.
+TEST(LiveMigrator, NobodyWaitsForWhatHasNoFrames) {
+  for (const auto& slow : {testing::memory_tier(), testing::node_tier()}) {
+    Memory memory(small_chunks(32), slow);
+    memory.pager->follow_plan(true);
+    LiveMigrator migrator(*memory.pager, {});
+    std::byte* tensor = memory.allocate(40 * kChunk);
+    fill(tensor, 40 * kChunk, 3);
+    std::vector<std::uint32_t> first;
+    memory.pager->keep(memory.pager->chunks_of(tensor, 40 * kChunk), first);
+    migrator.come(first);
+    migrator.drain();
+    EXPECT_TRUE(holds(tensor, 40 * kChunk, 3));
+    memory.expect_within_limit();
+  }
+}
+
 // Pages that a device has been given can't be taken: the chunk stays, and what the device reads arrives.
 TEST_F(PagerInPlace, DirectReadsIntoWhatMoves) {
   std::byte* a = filled(24, 1);

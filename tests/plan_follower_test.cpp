@@ -117,8 +117,10 @@ TEST(StepMatch, AKernelThatIsLongOverdueHoldsNothingUp) {
 // Kernels of live steps, one after the other, in 64 chunks of fast memory.
 class PlanFollowerTest : public ::testing::Test {
  protected:
+  explicit PlanFollowerTest(std::shared_ptr<Tier> slow = testing::memory_tier())
+      : memory_(small_chunks(kFrames), std::move(slow)) {}
   static constexpr std::uint32_t kFrames = 64;
-  Memory memory_{small_chunks(kFrames)};
+  Memory memory_;
   LiveMigrator migrator_{*memory_.pager, {}};
   PlanFollower follower_{*memory_.pager, migrator_};
   std::int64_t step_ = 0;
@@ -132,7 +134,7 @@ class PlanFollowerTest : public ::testing::Test {
   }
   void end() { follower_.end(running_); }
   std::byte* allocate(std::uint64_t bytes) {
-    std::byte* tensor = memory_.allocate(bytes);
+    std::byte* tensor = memory_.allocate(bytes, follower_.fast_at_birth(running_, bytes));
     follower_.born(running_, tensor, bytes);
     return tensor;
   }
@@ -301,6 +303,39 @@ TEST_F(PlanFollowerTest, AKernelMayOutliveItsPlan) {
   run_step(20 * kChunk, 60 * kChunk);
   follower_.end(old);
   EXPECT_GE(follower_.totals().followed_steps + follower_.totals().drifted_steps, 2U);
+}
+
+class PlanFollowerInPlace : public PlanFollowerTest {
+ protected:
+  PlanFollowerInPlace() : PlanFollowerTest(testing::node_tier()) {}
+};
+
+TEST_F(PlanFollowerInPlace, BytesLeaveAndComeBackBeforeTheyAreUsed) {
+  const StepGraph graph = there_and_back(20 * kChunk, 60 * kChunk);
+  follower_.adopt(live(graph, there_and_back_plan(graph)), numbers_of(graph));
+  run_step(20 * kChunk, 60 * kChunk);  // until B is born there is no slow place, and no need
+  const PagerStats before = stats();
+  for (int i = 0; i < 5; ++i) run_step(20 * kChunk, 60 * kChunk);
+  EXPECT_EQ(follower_.totals().followed_steps, 6U);
+  EXPECT_GE(stats().bytes_out - before.bytes_out, 5 * 20 * kChunk);
+  EXPECT_GE(stats().bytes_in - before.bytes_in, 5 * 20 * kChunk);
+  memory_.expect_within_limit();
+}
+
+// A is born in slow memory and read there; B has all fast memory, in every step.
+TEST_F(PlanFollowerInPlace, WhatAPlanLeavesInSlowMemoryTakesNoFrames) {
+  const StepGraph graph = there_and_back(20 * kChunk, 60 * kChunk);
+  Plan plan = all_fast(graph);
+  plan.births[0].fast_bytes = 0;
+  follower_.adopt(live(graph, plan), numbers_of(graph));
+  for (int i = 0; i < 2; ++i) run_step(20 * kChunk, 60 * kChunk);
+  // While frames are made a few chunks may make room for them.
+  const std::uint64_t moved = stats().bytes_in + stats().bytes_out;
+  for (int i = 0; i < 5; ++i) run_step(20 * kChunk, 60 * kChunk);
+  EXPECT_EQ(follower_.totals().followed_steps, 7U);
+  EXPECT_EQ(stats().bytes_in + stats().bytes_out, moved);
+  EXPECT_GE(stats().slow_frames, 20U);
+  memory_.expect_within_limit();
 }
 
 TEST_F(PlanFollowerTest, LongOtherWorkEndsFollowing) {

@@ -61,16 +61,16 @@ void TensorAllocator::give_back_slab(std::uint32_t slab) {
   slabs_.ranges.release(page, kPagesPerSlab);
 }
 
-Result<void*> TensorAllocator::allocate(std::uint64_t bytes, std::uint64_t alignment) {
+Result<void*> TensorAllocator::allocate(std::uint64_t bytes, std::uint64_t alignment, std::uint64_t fast_bytes) {
   alignment = std::max<std::uint64_t>(alignment, 64);
   Result<void*> tensor = nullptr;
   if (bytes <= MicroSlabs::kLargest && alignment <= MicroSlabs::kLargest) {
     const auto offset = micro_.allocate(bytes, alignment);
     if (offset) tensor = pager_.base() + *offset;
     // Without room in the region a micro tensor gets a page of its own.
-    if (!offset) tensor = allocate_pages(small_, bytes, alignment);
+    if (!offset) tensor = allocate_pages(small_, bytes, alignment, fast_bytes);
   } else {
-    tensor = allocate_pages(bytes <= kLargestSmall ? small_ : large_, bytes, alignment);
+    tensor = allocate_pages(bytes <= kLargestSmall ? small_ : large_, bytes, alignment, fast_bytes);
   }
   if (tensor) {
     count(bytes);
@@ -80,7 +80,8 @@ Result<void*> TensorAllocator::allocate(std::uint64_t bytes, std::uint64_t align
   return tensor;
 }
 
-Result<void*> TensorAllocator::allocate_pages(Heap& heap, std::uint64_t bytes, std::uint64_t alignment) {
+Result<void*> TensorAllocator::allocate_pages(Heap& heap, std::uint64_t bytes, std::uint64_t alignment,
+                                              std::uint64_t fast_bytes) {
   const std::uint64_t pages = std::max<std::uint64_t>(1, bytes / kPageBytes + (bytes % kPageBytes != 0));
   // Where memory is short what moves apart should not share chunks. What is left of the last one is for smaller ones.
   const bool short_of_memory = pager_.anything_away();
@@ -99,7 +100,7 @@ Result<void*> TensorAllocator::allocate_pages(Heap& heap, std::uint64_t bytes, s
                             format_bytes(pager_.arena_bytes())));
   }
   std::byte* begin = pager_.base() + *page * kPageBytes;
-  if (auto born = pager_.birth(begin, pages * kPageBytes); !born) {
+  if (auto born = pager_.birth(begin, pages * kPageBytes, fast_bytes); !born) {
     std::lock_guard lock(heap.mutex);
     heap.ranges.release(*page, pages);
     return tl::unexpected(born.error());

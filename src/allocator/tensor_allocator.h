@@ -33,8 +33,9 @@ class TensorAllocator {
 
   explicit TensorAllocator(Pager& pager);
 
-  // Uninitialised bytes; a unique address for 0. The error says which memory is used up.
-  Result<void*> allocate(std::uint64_t bytes, std::uint64_t alignment);
+  // Uninitialised bytes; a unique address for 0. The error says which memory is used up. Where kernels work in slow
+  // memory, what is behind the first `fast_bytes` is there, but for micro tensors.
+  Result<void*> allocate(std::uint64_t bytes, std::uint64_t alignment, std::uint64_t fast_bytes = Pager::kAllFast);
   // Returns the bytes that were asked for. `gone` is called before the address can be given out again, and either
   // before for_each_live visits or after it is through.
   std::uint64_t release(void* tensor, const std::function<void()>& gone = {});
@@ -58,7 +59,7 @@ class TensorAllocator {
   };
   std::optional<std::uint32_t> take_slab();
   void give_back_slab(std::uint32_t slab);
-  Result<void*> allocate_pages(Heap& heap, std::uint64_t bytes, std::uint64_t alignment);
+  Result<void*> allocate_pages(Heap& heap, std::uint64_t bytes, std::uint64_t alignment, std::uint64_t fast_bytes);
   // A range was released, where memory is short.
   static void remember(Heap& heap, std::uint64_t page, std::uint64_t pages);
   // Where a tensor of the same size has died and still has its frames: a step makes the same sizes again and again.

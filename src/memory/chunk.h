@@ -52,6 +52,7 @@ struct Chunk {
   std::uint8_t demanded;     // in the demand queue
   std::uint8_t listed_dead;  // in the list of dead chunks with frames
   std::uint8_t listed_slow;  // in the list of dead chunks with frames of slow memory
+  std::uint8_t being_born;   // no victim before a plan can say that it keeps it
   std::uint32_t live_pages;
   std::atomic<std::uint32_t> last_use;  // tick
   std::atomic<std::uint32_t> kept;      // how many of its tensors a plan has in fast memory now

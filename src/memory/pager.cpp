@@ -145,7 +145,9 @@ Result<void> Pager::birth(std::byte* begin, std::size_t bytes, std::size_t fast_
     lock.lock();
   }
   if (in_place()) {
-    place_born(lock, pages, fast_bytes >= bytes ? kNone : chunks_of(begin, fast_bytes).end);
+    // Of a chunk that others share, too, the fast bytes decide.
+    place_born(lock, pages, chunks_of(begin, bytes),
+               fast_bytes == 0 ? 0 : chunks_of(begin, std::min(fast_bytes, bytes)).end);
   } else if (!all_resident) {
     place_at_birth(lock, chunks_of(begin, bytes));
   }

@@ -137,9 +137,13 @@ class Pager {
   // Returns how many of the chunks are dealt with.
   std::size_t bring(std::span<const std::uint32_t> chunks, const std::atomic<bool>& cancelled);
   void interrupt();
+  // So many calls of bring() wait for a frame, and nothing is on its way out that would give one.
+  bool starves(std::uint32_t callers) const;
 
   // Whether kernels work in slow memory where the bytes are: touches then bring nothing, only a plan moves.
   bool in_place() const { return slow_frames_.has_value(); }
+  // Of a tensor, those in slow memory, as far as can be told without the lock.
+  std::uint64_t bytes_in_place(const void* address, std::size_t bytes) const;
   // Whether all of them have frames now, of any kind, as far as can be told without the lock.
   bool resident(ChunkRange chunks) const;
   // Whether any live chunk has no frame of fast memory.
@@ -240,7 +244,7 @@ class Pager {
   // Gives an empty chunk a frame of slow memory. False: there is none.
   bool place_slow(Lock& lock, std::uint32_t chunk, bool urgent);
   void put_slow(Lock& lock, std::uint32_t chunk, std::uint32_t slot);
-  void place_born(Lock& lock, PageExtent pages, std::uint32_t fast_end);
+  void place_born(Lock& lock, PageExtent pages, ChunkRange chunks, std::uint32_t fast_end);
   void place_born_chunk(Lock& lock, std::uint32_t chunk, std::uint32_t born_pages, bool fast);
   // Out to the slow frame, in to the fast one: taken, copied, put. Whoever touches it meanwhile waits for that.
   void move_out(Lock& lock, std::uint32_t chunk, std::uint32_t slow_slot);
@@ -290,6 +294,7 @@ class Pager {
   std::uint32_t aside_count_ = 0;
   std::uint32_t standby_count_ = 0;
   std::uint32_t evicting_ = 0;
+  std::uint32_t making_ = 0;  // frames that are being made
   std::deque<std::uint32_t> demanded_, ahead_;
   struct Victim {
     bool kept;

@@ -19,7 +19,7 @@ bool Pager::wants_eviction() const {
   const std::uint64_t least = options_.workers;
   const std::uint64_t most = std::max(least, planned ? births_.load(std::memory_order_relaxed) : stats_.frames / 8);
   const std::uint64_t target = std::clamp(excess, least, most);
-  return cheap_frames() + evicting_ < target;
+  return cheap_frames() + making_ + evicting_ < target;
 }
 
 void Pager::refill_victims() {
@@ -30,7 +30,7 @@ void Pager::refill_victims() {
   const auto gather = [&](bool running_too) {
     for (const std::uint32_t chunk : resident_) {
       const Chunk& c = chunks_[chunk];
-      if (c.pinned != 0 || c.live_pages == 0) continue;
+      if (c.pinned != 0 || c.live_pages == 0 || c.being_born != 0) continue;
       if (!running_too && running_.kernel_at(chunk)) continue;
       const bool kept = planned && c.kept.load(std::memory_order_relaxed) != 0;
       const std::uint32_t next = planned ? c.next_use.load(std::memory_order_relaxed) : 0;

@@ -38,6 +38,7 @@ std::uint32_t Pager::new_frame(Lock& lock) {
   std::vector<std::uint32_t> slots(std::clamp<std::uint64_t>(kHugePageBytes / options_.chunk_bytes, 1, left));
   for (std::uint32_t& slot : slots) slot = take_slot();
   stats_.frames_used += slots.size();
+  making_ += static_cast<std::uint32_t>(slots.size());
   stats_.frames_peak = std::max(stats_.frames_peak, stats_.frames_used);
   std::vector<std::byte*> frames;
   for (const std::uint32_t slot : slots) frames.push_back(slot_address(slot));
@@ -45,6 +46,7 @@ std::uint32_t Pager::new_frame(Lock& lock) {
   const std::size_t made = populate(frames, nullptr);
   lock.lock();
   stats_.frames_used -= slots.size() - made;
+  making_ -= static_cast<std::uint32_t>(slots.size());
   for (std::size_t i = made; i < slots.size(); ++i) empty_slots_.push_back(slots[i]);
   for (std::size_t i = 1; i < made; ++i) release_frame(slots[i]);
   return made != 0 ? slots[0] : kNone;

@@ -75,6 +75,17 @@ std::uint32_t Pager::slow_frame(Lock& lock) {
   return free_frame_or_none();
 }
 
+std::uint64_t Pager::bytes_in_place(const void* address, std::size_t bytes) const {
+  const auto begin = static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - arena_.data());
+  const ChunkRange chunks = chunks_of(address, bytes);
+  std::uint64_t there = 0;
+  for (std::uint64_t c = chunks.begin; c < chunks.end; ++c) {
+    if (chunks_[c].state.load(std::memory_order_relaxed) != ChunkState::kInPlace) continue;
+    there += std::min(begin + bytes, (c + 1) * options_.chunk_bytes) - std::max(begin, c * options_.chunk_bytes);
+  }
+  return there;
+}
+
 // For a touch where no tensor is: nothing was reserved for it.
 std::uint32_t Pager::frame_for_nobody(Lock& lock) {
   const std::uint64_t bytes = (slow_frames_->used + 1) * options_.chunk_bytes;
@@ -148,13 +159,18 @@ void Pager::put_slow(Lock& lock, std::uint32_t chunk, std::uint32_t slot) {
   arrive(chunk, ChunkState::kInPlace);
 }
 
-void Pager::place_born(Lock& lock, PageExtent pages, std::uint32_t fast_end) {
+void Pager::place_born(Lock& lock, PageExtent pages, ChunkRange chunks, std::uint32_t fast_end) {
   const std::uint64_t per_chunk = options_.chunk_bytes / kPageBytes;
-  for (std::uint64_t first = pages.begin; first < pages.end;) {
-    const auto chunk = static_cast<std::uint32_t>(first / per_chunk);
-    const std::uint64_t end = std::min<std::uint64_t>(pages.end, (chunk + 1) * per_chunk);
-    place_born_chunk(lock, chunk, static_cast<std::uint32_t>(end - first), chunk < fast_end);
-    first = end;
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) chunks_[c].being_born = 1;
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    const std::uint64_t first = std::max<std::uint64_t>(pages.begin, c * per_chunk);
+    const std::uint64_t end = std::min<std::uint64_t>(pages.end, (c + 1) * per_chunk);
+    place_born_chunk(lock, c, static_cast<std::uint32_t>(end - first), c < fast_end);
+  }
+  const std::uint32_t tick = next_tick();
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
+    chunks_[c].being_born = 0;
+    chunks_[c].last_use.store(tick, std::memory_order_relaxed);
   }
 }
 

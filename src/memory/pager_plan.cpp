@@ -117,6 +117,11 @@ std::size_t Pager::bring(std::span<const std::uint32_t> chunks, const std::atomi
   return done;
 }
 
+bool Pager::starves(std::uint32_t callers) const {
+  const Lock lock(mutex_);
+  return movers_ >= callers && evicting_ == 0 && cheap_frames() == 0;
+}
+
 void Pager::interrupt() {
   const Lock lock(mutex_);
   frames_.notify_all();

@@ -2,6 +2,7 @@
 #include "migrator/live_migrator.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/short_turns.h"
 #include "base/signals_blocked.h"
@@ -57,9 +58,12 @@ void LiveMigrator::cancel() {
 
 void LiveMigrator::drain() {
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [&] {
-    return ends_ || (leaving_.chunks.empty() && leaving_.busy == 0 && coming_.chunks.empty() && coming_.busy == 0);
-  });
+  const auto idle = [](const Queue& queue) { return queue.chunks.empty() && queue.busy == 0; };
+  // Who waits here may be all that would free something: looked at again and again, for the pager tells nobody.
+  const auto over = [&] {
+    return ends_ || (idle(leaving_) && (idle(coming_) || (coming_.busy != 0 && pager_.starves(coming_.busy))));
+  };
+  while (!over()) done_.wait_for(lock, std::chrono::milliseconds(1));
 }
 
 std::vector<std::uint32_t> LiveMigrator::next(std::unique_lock<std::mutex>& lock, Queue& queue) {

@@ -36,8 +36,8 @@ constexpr std::array<std::pair<std::string_view, RemapMethod>, 3> kRemap = {
     {{"auto", RemapMethod::kAuto}, {"move", RemapMethod::kMove}, {"mremap", RemapMethod::kMremap}}};
 constexpr std::array<std::pair<std::string_view, CopyMode>, 2> kModes = {
     {{"sync", CopyMode::kSync}, {"async", CopyMode::kAsync}}};
-constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kSlow = {
-    {{"file", "file"}, {"memory", "memory"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kSlow = {
+    {{"file", "file"}, {"memory", "memory"}, {"node", "node"}}};
 
 void read_limit(Fields& fields, FastLimit& fast) {
   std::uint64_t bytes = 0;
@@ -91,6 +91,7 @@ Result<RuntimeConfig> parse_config(std::string_view json) {
   choose(fields, "slow", slow, kSlow);
   config.slow = slow;
   fields.get("slow_directory", config.slow_directory, Need::kOptional);
+  fields.get("slow_node", config.slow_node, Need::kOptional);
   choose(fields, "io", config.io, kIo);
   fields.get("chunk_bytes", config.chunk_bytes, Need::kOptional);
   fields.get("workers", config.workers, Need::kOptional);

@@ -19,6 +19,7 @@ struct RuntimeConfig {
   FastLimit fast = Percent{100};
   std::string slow = "file";
   std::string slow_directory = "/var/tmp";
+  std::uint32_t slow_node = 0;  // of slow "node"
   FileIo io = FileIo::kAuto;
   std::uint64_t chunk_bytes = 0;                     // 0: chosen by choose_chunk_bytes
   std::uint32_t workers = 0, read_ahead_chunks = 0;  // 0: chosen by choose_depth

@@ -54,7 +54,8 @@ void LiveProgram::index_tensors(const TensorUses& uses) {
     if (!tensor.allocated_by || tensor.alive_at_start) continue;
     born.emplace_back(*tensor.allocated_by, t);
     born_bytes_ += tensor.bytes;
-    born_by_kernel_[*tensor.allocated_by] += tensor.bytes;
+    born_by_kernel_[*tensor.allocated_by].all += tensor.bytes;
+    born_by_kernel_[*tensor.allocated_by].fast += plan_->plan.births[t].fast_bytes;
   }
   for (const Access& access : graph().accesses) {
     const Tensor& tensor = graph().tensors[access.tensor];

@@ -10,8 +10,9 @@
 
 namespace deeptm {
 
-// A plan of `deeptm plan` for this graph on this machine, for a run whose slow tier is `slow` ("file" or "memory"):
-// checked that it is right and that a run can do what it says. The error is one line that says what would work.
+// A plan of `deeptm plan` for this graph on this machine, for a run whose slow tier is `slow` ("file", "memory",
+// "node"): checked that it is right and that a run can do what it says. The error is one line that says what would
+// work.
 Result<LivePlan> read_live_plan(const std::filesystem::path& plan, StepGraph graph, const Machine& machine,
                                 std::string_view slow);
 

@@ -198,13 +198,17 @@ void PlanFollower::advance(std::uint32_t boundary) {
 // What the plan has in fast memory and the pager had to send away comes back in time.
 void PlanFollower::look_ahead(KernelIndex k) {
   const LiveProgram& program = plans_.front()->program;
+  // Where kernels work in slow memory nothing else needs frames.
+  const auto born_bytes = [&](KernelIndex at) {
+    return pager_.in_place() ? program.born_fast_bytes(at) : program.born_bytes(at);
+  };
   for (; ahead_ < program.horizon(k); ++ahead_) {
-    ahead_born_bytes_ += program.born_bytes(ahead_);
+    ahead_born_bytes_ += born_bytes(ahead_);
     for (const auto& [t, next] : program.used_by(ahead_)) {
       if (base_[t] != nullptr && cut_[t] != 0) pager_.add_missing(chunks(t, cut_[t]), coming_);
     }
   }
-  ahead_born_bytes_ -= std::min(ahead_born_bytes_, program.born_bytes(k));
+  ahead_born_bytes_ -= std::min(ahead_born_bytes_, born_bytes(k));
   pager_.expect_births(static_cast<std::uint32_t>(ahead_born_bytes_ / pager_.chunk_bytes()) + 1);
 }
 
@@ -273,17 +277,30 @@ void PlanFollower::unbind(TensorIndex t) {
   base_[t] = nullptr;
 }
 
+std::optional<TensorIndex> PlanFollower::born_by(KernelIndex k, std::uint64_t bytes) const {
+  const LiveProgram& program = plans_.front()->program;
+  const auto candidates = program.born_by(k);
+  const auto found = std::find_if(candidates.begin(), candidates.end(),
+                                  [&](TensorIndex t) { return base_[t] == nullptr && program.bytes(t) == bytes; });
+  return found == candidates.end() ? std::nullopt : std::optional(*found);
+}
+
+std::uint64_t PlanFollower::fast_at_birth(Mark mark, std::uint64_t bytes) const {
+  if (mark == 0 || bytes <= kLeastBytes) return Pager::kAllFast;
+  const std::lock_guard lock(mutex_);
+  const auto k = kernel_of(mark);
+  const auto t = k ? born_by(*k, bytes) : std::nullopt;
+  return t ? cut_[*t] : Pager::kAllFast;
+}
+
 void PlanFollower::born(Mark mark, const void* base, std::uint64_t bytes) {
   if (mark == 0 || bytes <= kLeastBytes) return;
   const std::lock_guard lock(mutex_);
   const auto k = kernel_of(mark);
   if (!k) return;
   const LiveProgram& program = plans_.front()->program;
-  const auto candidates = program.born_by(*k);
-  const auto found = std::find_if(candidates.begin(), candidates.end(),
-                                  [&](TensorIndex t) { return base_[t] == nullptr && program.bytes(t) == bytes; });
-  if (found != candidates.end()) {
-    bind(*found, base);
+  if (const auto t = born_by(*k, bytes)) {
+    bind(*t, base);
     coming_.clear();  // its frames came with its birth
   } else if ((unforeseen_bytes_ += bytes) > program.born_bytes() / kUnforeseenShare && !switch_plan()) {
     drift(fmt::format("kernel {}, '{}', allocates {}, which it did not in the recorded step", *k,

@@ -44,6 +44,9 @@ class PlanFollower {
   // Returns after the moves before it when the plan has kernels stand still for them.
   Mark begin(std::int64_t step, std::uint32_t number, std::span<const deeptm_access> inputs);
   void end(Mark mark);
+  // How many of its first bytes a buffer that the kernel is about to allocate is to have in fast memory; all, where no
+  // plan says so.
+  std::uint64_t fast_at_birth(Mark mark, std::uint64_t bytes) const;
   // A buffer was allocated while the kernel ran (on its thread), or is about to be freed.
   void born(Mark mark, const void* base, std::uint64_t bytes);
   void dying(const void* base);
@@ -62,6 +65,8 @@ class PlanFollower {
 
   // The kernel of a mark, if the plan is still followed that it was given for.
   std::optional<KernelIndex> kernel_of(Mark mark) const;
+  // The tensor that a buffer of so many bytes is which kernel k allocates.
+  std::optional<TensorIndex> born_by(KernelIndex k, std::uint64_t bytes) const;
   bool start_step(std::int64_t step, std::uint32_t number);
   void end_early();
   void rest();

@@ -18,9 +18,13 @@ constexpr std::uint64_t kRegion = 64 * kMiB;
 constexpr int kLooks = 4;
 constexpr double kLookSeconds = 0.03;
 constexpr double kPlenty = 1e15;  // bytes, or bytes per second
-constexpr std::string_view kFile = "file", kSlowMemory = "slow memory";
+constexpr std::string_view kFile = "file", kSlowMemory = "slow memory", kNode = "node";
 
-std::string_view tier_name(std::string_view slow) { return slow == "memory" ? kSlowMemory : kFile; }
+// Of a tier's name, or of what a configuration calls it.
+std::string_view tier_name(std::string_view slow) {
+  if (slow.starts_with(kNode)) return kNode;
+  return slow == "memory" ? kSlowMemory : kFile;
+}
 
 Result<TierTraffic::Rates> best_of(TierTraffic& traffic, TierTraffic::Threads threads, std::uint64_t piece) {
   TierTraffic::Rates best;
@@ -38,7 +42,7 @@ CopyPath path_between(TierIndex from, TierIndex to, double bytes_per_second, dou
 
 }  // namespace
 
-Result<Machine> measure_run_machine(Tier& slow, const RunTraffic& traffic) {
+Result<Machine> measure_run_machine(Tier& slow, const RunTraffic& traffic, const std::optional<InPlaceRates>& rates) {
   const unsigned workers = std::max(2U, traffic.workers);
   const std::uint64_t piece = traffic.chunk_bytes;
   const std::uint64_t region = std::max(kRegion, workers * piece);
@@ -67,7 +71,13 @@ Result<Machine> measure_run_machine(Tier& slow, const RunTraffic& traffic) {
   memory.name = "memory";
   memory.capacity_bytes = behind.capacity_bytes = static_cast<std::uint64_t>(kPlenty);
   behind.name = tier_name(slow.name());
-  behind.byte_addressable = false;
+  behind.byte_addressable = rates.has_value();
+  if (rates) {
+    memory.load = Curve::constant(rates->fast_load);
+    memory.store = Curve::constant(rates->fast_store);
+    behind.load = Curve::constant(rates->slow_load);
+    behind.store = Curve::constant(rates->slow_store);
+  }
   machine.tiers = {memory, behind};
   // Small transfers of several workers go on at once.
   machine.copies = {path_between(0, 1, share * out->out, *fixed_out / workers),
@@ -83,14 +93,22 @@ Result<void> suits_run(const Machine& machine, std::string_view slow) {
     return fail(fmt::format("{} has {} tiers, a run has two; {}", machine.name, machine.tiers.size(), cure));
   }
   const MachineTier& behind = machine.tiers[1];
-  if (behind.byte_addressable) {
-    return fail(fmt::format("kernels use tier '{}' of {} in place, a run reaches its slow tier by copies alone; {}",
-                            behind.name, machine.name, cure));
+  const bool in_place = tier_name(slow) == kNode;
+  if (behind.byte_addressable && !in_place) {
+    return fail(fmt::format(
+        "kernels use tier '{}' of {} in place, this run reaches its slow tier by copies alone: --slow node:N; or {}",
+        behind.name, machine.name, cure));
+  }
+  if (!behind.byte_addressable && in_place) {
+    return fail(fmt::format(
+        "tier '{}' of {} is reached by copies alone, kernels of this run work in its slow tier: --slow file or memory; "
+        "or {}",
+        behind.name, machine.name, cure));
   }
   if (!machine.copies_overlap_kernels) {
     return fail(fmt::format("{} copies nothing beside kernels, a run does; {}", machine.name, cure));
   }
-  if ((behind.name == kFile || behind.name == kSlowMemory) && behind.name != tier_name(slow)) {
+  if ((behind.name == kFile || behind.name == kSlowMemory || behind.name == kNode) && behind.name != tier_name(slow)) {
     return fail(fmt::format("{} has the slow tier '{}', this run '{}': --slow {}", machine.name, behind.name,
                             tier_name(slow), behind.name == kFile ? "file" : "memory"));
   }
@@ -107,6 +125,12 @@ Result<Machine> find_run_machine(const std::string& name_or_file, std::string_vi
 Machine with_recorded_durations(Machine machine) {
   machine.compute.flops_per_second = 0.0;
   machine.compute.by_type.clear();
+  if (machine.tiers[1].byte_addressable) {
+    // A duration is of computing or of fast memory, whichever took longer: a kernel takes longer as soon as its
+    // operands in slow memory do.
+    machine.compute.overlaps_memory = true;
+    return machine;
+  }
   // What kernels do with fast memory is in them; a kernel that touches what is away waits for it besides.
   machine.compute.overlaps_memory = false;
   machine.tiers[0].load = machine.tiers[0].store = Curve::constant(kPlenty);

@@ -27,7 +27,8 @@ constexpr std::uint64_t kMostChunks = 1 << 20;
 struct Scope {
   std::int64_t step;
   std::uint64_t waited_before;
-  Scope* outer;  // the kernel that was running on this thread
+  std::uint64_t slow_nanoseconds;  // that inputs in slow memory cost the kernel
+  Scope* outer;                    // the kernel that was running on this thread
   std::uint32_t kernel;
   std::uint32_t entry;  // in the running set, plus one; 0 if it was full
   PlanFollower::Mark followed;
@@ -114,6 +115,7 @@ Result<void> Runtime::start() {
   tracker_ = std::make_unique<StepTracker>([this](const StepTracker::Closed& closed) { step_closed(closed); });
   if (plans_live(config_)) start_planner();
   start_recording();
+  if (auto measured = measure_slow_operands(); !measured) return measured;
   if (auto adopted = adopt_plan_file(); !adopted) return adopted;
   install_fork_guard(pager_->base(), pager_->arena_bytes());
   if (config_.launcher != 0) end_with_launcher(static_cast<pid_t>(config_.launcher));
@@ -161,7 +163,10 @@ void Runtime::fatal(const std::string& message) {
 
 Result<void*> Runtime::allocate(std::uint64_t bytes, std::uint64_t alignment) {
   follow_peak(bytes);
-  auto tensor = allocator_->allocate(bytes, alignment);
+  const std::uint64_t fast_bytes = current_scope != nullptr && pager_->in_place()
+                                       ? follower_->fast_at_birth(current_scope->followed, bytes)
+                                       : Pager::kAllFast;
+  auto tensor = allocator_->allocate(bytes, alignment, fast_bytes);
   if (!tensor) {
     note(telemetry_->error, sizeof telemetry_->error, tensor.error().message);
     return tensor;
@@ -221,6 +226,7 @@ void Runtime::kernel_begin(deeptm_scope& memory, std::uint32_t kernel, std::int6
   scope->recorded = recording();
   if (scope->recorded) {
     scope->waited_before = pager_->traffic().wait_nanoseconds;
+    if (in_place_rates_) scope->slow_nanoseconds = extra_nanoseconds(*pager_, *in_place_rates_, inputs);
     recorder_->begin(reinterpret_cast<Recorder::Token>(scope), kernel, step, inputs, now);
   }
 }
@@ -236,8 +242,9 @@ void Runtime::kernel_end(deeptm_scope& memory, std::span<const deeptm_access> ou
   if (scope->scheduled != 0) emulator_->delay(scope->scheduled - 1);
   const std::uint64_t now = now_nanoseconds();
   if (scope->recorded && recording()) {
+    if (in_place_rates_) scope->slow_nanoseconds += extra_nanoseconds(*pager_, *in_place_rates_, outputs);
     recorder_->end(reinterpret_cast<Recorder::Token>(scope), scope->step, outputs, now,
-                   pager_->traffic().wait_nanoseconds - scope->waited_before);
+                   pager_->traffic().wait_nanoseconds - scope->waited_before + scope->slow_nanoseconds);
   }
   if (scope->scheduled != 0) emulator_->end(scope->step, scope->scheduled - 1);
   tracker_->end(scope->step, scope->scheduled != 0 ? now_nanoseconds() : now, totals());

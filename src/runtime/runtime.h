@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,7 @@
 #include "runtime/config.h"
 #include "runtime/kernel_registry.h"
 #include "runtime/plan_follower.h"
+#include "runtime/slow_operands.h"
 #include "runtime/telemetry.h"
 
 namespace deeptm {
@@ -68,6 +70,7 @@ class Runtime {
   void start_planner();
   Result<void> adopt_plan_file();
   Result<Machine> machine_of_run() const;
+  Result<void> measure_slow_operands();
   std::uint64_t plannable_bytes() const;
   void step_recorded(StepGraph&& graph, std::uint64_t signature);
   void record_unknown(std::uint64_t signature);
@@ -92,6 +95,7 @@ class Runtime {
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<BackgroundPlanner> planner_;  // none: nothing is planned here
   std::unique_ptr<Emulator> emulator_;          // none: nothing is emulated
+  std::optional<InPlaceRates> in_place_rates_;  // of what is recorded; none: kernels wait for slow memory
   std::mutex planning_mutex_;
   bool plan_told_ = false;  // telemetry's line is about a plan, or why there is none
   std::atomic<std::uint64_t> peak_followed_{0}, kernel_count_{0};

@@ -74,7 +74,19 @@ Result<Machine> Runtime::machine_of_run() const {
   if (!config_.machine_file.empty()) return find_run_machine(config_.machine_file, config_.slow);
   const auto tier = open_slow_tier(config_);
   if (!tier) return tl::unexpected(tier.error());
-  return measure_run_machine(**tier, {config_.chunk_bytes, config_.workers, std::thread::hardware_concurrency()});
+  return measure_run_machine(**tier, {config_.chunk_bytes, config_.workers, std::thread::hardware_concurrency()},
+                             in_place_rates_);
+}
+
+// Before anything runs: recorded durations are to be those without slow operands.
+Result<void> Runtime::measure_slow_operands() {
+  if (!pager_->in_place() || (planner_ == nullptr && config_.record_file.empty())) return {};
+  const auto tier = open_slow_tier(config_);
+  if (!tier) return tl::unexpected(tier.error());
+  const auto rates = measure_in_place(**tier, std::max(1U, std::thread::hardware_concurrency()));
+  if (!rates) return tl::unexpected(rates.error());
+  in_place_rates_ = *rates;
+  return {};
 }
 
 // A plan counts the bytes of tensors. Frames hold chunks, which are not full of them, and some frames are between

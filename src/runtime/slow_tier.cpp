@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/slow_tier.h"
 
+#include <utility>
+
 #include "memory/file_tier.h"
 #include "memory/memory_tier.h"
 
 namespace deeptm {
 
 Result<std::shared_ptr<Tier>> open_slow_tier(const RuntimeConfig& config) {
-  Result<std::unique_ptr<Tier>> tier = config.slow == "memory"
-                                           ? open_memory_tier()
-                                           : open_file_tier({.directory = config.slow_directory, .io = config.io});
+  Result<std::unique_ptr<Tier>> tier = fail("");
+  if (config.slow == "file") {
+    tier = open_file_tier({.directory = config.slow_directory, .io = config.io});
+  } else {
+    MemoryTierOptions options;
+    if (config.slow == "node") options.node = config.slow_node;
+    tier = open_memory_tier(std::move(options));
+  }
   if (!tier) return tl::unexpected(tier.error());
   return std::shared_ptr<Tier>(std::move(*tier));
 }
