@@ -74,7 +74,12 @@ TEST(RuntimeConfig, NamesTheFilesOfAPlanThatIsFollowed) {
   EXPECT_EQ(config["machine_file"], "/m");  // the plan's own
 }
 
-TEST(SlowPlace, ReadsItsThreeForms) {
+TEST(SlowPlace, ReadsItsFourForms) {
+  EXPECT_EQ(parse_slow("node:12", "/d")->node, 12U);
+  EXPECT_EQ(parse_slow("node:12", "/d")->name(), "node:12");
+  for (const char* bad : {"node:", "node", "node:x", "node:1x", "node:-1"}) EXPECT_FALSE(parse_slow(bad, "/d")) << bad;
+  EXPECT_TRUE(check_slow({"node", {}, 0}));
+  EXPECT_NE(check_slow({"node", {}, 700}).error().message.find("there is 0"), std::string::npos);
   EXPECT_EQ(parse_slow("memory", "/d")->kind, "memory");
   EXPECT_EQ(parse_slow("", "/d")->directory, "/d");
   EXPECT_EQ(parse_slow("file:/x/y", "/d")->directory, "/x/y");

@@ -27,8 +27,12 @@ void print(const Machine& machine, const std::string& file) {
   const double threads = machine.compute.threads;
   const MachineTier& fast = machine.tiers[0];
   fmt::print("{}: {} threads (measured)\n", file, machine.compute.threads);
-  fmt::print("fast memory: {:.3g} GB/s load, {:.3g} GB/s store, {:.3g} ns latency\n", gigabytes(fast.load.at(threads)),
-             gigabytes(fast.store.at(threads)), fast.load_latency_seconds * 1e9);
+  for (const MachineTier& tier : machine.tiers) {
+    if (!tier.byte_addressable) continue;
+    fmt::print("{}: {:.3g} GB/s load, {:.3g} GB/s store, {:.3g} ns latency\n",
+               &tier == &fast ? "fast memory" : "kernels in " + tier.name, gigabytes(tier.load.at(threads)),
+               gigabytes(tier.store.at(threads)), tier.load_latency_seconds * 1e9);
+  }
   for (const CopyPath& path : machine.copies) {
     fmt::print("copies from '{}' to '{}': {:.3g} GB/s by {} thread{}, {:.3g} us each\n", machine.tiers[path.from].name,
                machine.tiers[path.to].name, gigabytes(path.by_threads.at(path.threads)), path.threads,
@@ -44,10 +48,7 @@ int run(Options options) {
   const auto place = parse_slow(options.slow, default_slow_directory());
   if (!place) return refuse("calibrate: --slow: " + place.error().message);
   options.measure.slow = *place;
-  if (place->kind == "file") {
-    if (auto state = check_slow_directory(place->directory); !state)
-      return refuse("calibrate: --slow: " + state.error().message);
-  }
+  if (auto works = check_slow(*place); !works) return refuse("calibrate: --slow: " + works.error().message);
   // Before anything is measured: it may be no graph at all.
   ComputeProfile compute;
   if (!options.graph.empty()) {
@@ -75,7 +76,7 @@ Subcommand add_calibrate(CLI::App& app) {
   auto* sub = app.add_subcommand("calibrate", "measure this machine into a machine file (--machine FILE)");
   auto options = std::make_shared<Options>();
   sub->add_option("-o,--output", options->output, "the machine's JSON file")->required();
-  sub->add_option("--slow", options->slow, "the slow tier to measure: file:DIR or memory");
+  sub->add_option("--slow", options->slow, "the slow tier to measure: file:DIR, memory or node:N");
   sub->add_flag("--quick", options->measure.quick, "a few seconds instead of half a minute");
   sub->add_option("--graph", options->graph, "a step graph recorded here: FLOP/s by kernel type come from it");
   sub->add_option("--price-fast", options->measure.price_fast, "dollars for 10^9 bytes of fast memory")

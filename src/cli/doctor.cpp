@@ -56,7 +56,9 @@ int run(const Options& options) {
     std::move(more.begin(), more.end(), std::back_inserter(findings));
   };
   add(probe_memory());
+  add(probe_nodes());
   if (place->kind == "file") add(probe_storage(place->directory));
+  if (place->kind == "node") add(probe_node(place->node));
   add(probe_stack());
   const bool works = std::none_of(findings.begin(), findings.end(),
                                   [](const Finding& finding) { return finding.health == Health::kFailure; });
@@ -74,7 +76,7 @@ int run(const Options& options) {
 Subcommand add_doctor(CLI::App& app) {
   auto* sub = app.add_subcommand("doctor", "say what this machine has and lacks, and what each lack costs");
   auto options = std::make_shared<Options>();
-  sub->add_option("--slow", options->slow, "the slow tier to look at: file:DIR or memory");
+  sub->add_option("--slow", options->slow, "the slow tier to look at: file:DIR, memory or node:N");
   sub->add_flag("--json", options->json, "print JSON");
   example(sub, "deeptm doctor --slow file:/mnt/nvme");
   return {sub, [options] { return run(*options); }};

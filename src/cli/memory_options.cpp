@@ -11,8 +11,10 @@ void MemoryOptions::add_to(CLI::App& app) {
   } else {
     limit->capture_default_str();
   }
-  app.add_option("--slow", slow,
-                 "where the rest goes: file:DIR (a directory on disk) or memory [DEEPTM_SLOW_DIR, else /var/tmp]");
+  app.add_option(
+      "--slow", slow,
+      "where the rest goes: file:DIR (a directory on disk), memory, or node:N (memory of a NUMA node that kernels "
+      "work in: persistent memory, CXL) [DEEPTM_SLOW_DIR, else /var/tmp]");
   app.add_option("--chunk", chunk, "unit of moves, a power of two from 64KiB to 2MiB [chosen by the limit]");
   app.add_option("--workers", workers, "threads that move bytes [4, or 8 with small chunks]")->check(CLI::Range(1, 64));
   app.add_option("--remap", remap, "how pages move: auto, move (Linux 6.8) or mremap [auto]")

@@ -13,6 +13,7 @@
 #include "launch/measure.h"
 #include "memory/file_tier.h"
 #include "memory/memory_tier.h"
+#include "memory/numa_node.h"
 
 namespace deeptm {
 namespace {
@@ -33,6 +34,20 @@ Curve rounded(const Curve& curve) {
   return Curve(std::move(points));
 }
 
+MachineTier rounded(MachineTier tier) {
+  tier.load = rounded(tier.load);
+  tier.store = rounded(tier.store);
+  tier.load_latency_seconds = tier.store_latency_seconds = rounded(tier.load_latency_seconds);
+  return tier;
+}
+
+// Noise may say otherwise.
+Curve no_faster(const Curve& slow, const Curve& fast) {
+  std::vector<Curve::Point> points = slow.points();
+  for (auto& [x, y] : points) y = std::min(y, fast.at(x));
+  return Curve(std::move(points));
+}
+
 struct Slow {
   std::unique_ptr<Tier> tier;
   std::uint64_t capacity_bytes = 0, usable_bytes = 0;
@@ -40,12 +55,19 @@ struct Slow {
 
 Result<Slow> open_slow(const SlowPlace& place, const MachineInfo& info) {
   Slow slow;
-  if (place.kind == "memory") {
-    auto tier = open_memory_tier();
+  if (place.kind != "file") {
+    MemoryTierOptions options;
+    slow.capacity_bytes = info.memory_bytes;
+    if (place.kind == "node") {
+      const auto there = node_memory(place.node);
+      if (!there) return tl::unexpected(there.error());
+      slow.capacity_bytes = there->bytes;
+      options.node = place.node;
+    }
+    slow.usable_bytes = available_memory_of(options.node).bytes / 4;
+    auto tier = open_memory_tier(std::move(options));
     if (!tier) return tl::unexpected(tier.error());
     slow.tier = std::move(*tier);
-    slow.capacity_bytes = info.memory_bytes;
-    slow.usable_bytes = available_memory().bytes / 4;
     return slow;
   }
   const auto state = check_slow_directory(place.directory);
@@ -85,7 +107,7 @@ Result<Machine> calibrate(const CalibrateOptions& options) {
   if (!slow) return tl::unexpected(slow.error());
   MeasureOptions how{.processors = std::max(1U, info.processors), .progress = options.progress};
   // A disk gets better with more requests than there are processors, copies in memory don't.
-  how.tier_threads = options.slow.kind == "memory" ? std::bit_floor(std::min(8U, how.processors)) : 8;
+  how.tier_threads = options.slow.kind != "file" ? std::bit_floor(std::min(8U, how.processors)) : 8;
   if (options.quick) how.piece_bytes = 2 * kMiB;
   how.repeats = options.quick ? 3 : 5;
   how.seconds = options.quick ? 0.04 : 0.15;
@@ -95,6 +117,17 @@ Result<Machine> calibrate(const CalibrateOptions& options) {
                             format_bytes(4 * kLeastRegion)));
   auto fast = measure_memory(how);
   if (!fast) return tl::unexpected(fast.error());
+  MachineTier behind;
+  const bool in_place = slow->tier->in_place_bytes() != 0;
+  if (in_place) {
+    auto measured = measure_memory(how, slow->tier.get());
+    if (!measured) return tl::unexpected(measured.error());
+    behind = std::move(*measured);
+    behind.load = no_faster(behind.load, fast->load);
+    behind.store = no_faster(behind.store, fast->store);
+    behind.load_latency_seconds = std::max(behind.load_latency_seconds, fast->load_latency_seconds);
+    behind = rounded(std::move(behind));
+  }
   const auto speed = measure_tier(*slow->tier, how);
   if (!speed) return tl::unexpected(speed.error());
 
@@ -102,16 +135,13 @@ Result<Machine> calibrate(const CalibrateOptions& options) {
   machine.name = "calibrated";
   machine.source = source_of(options, info, *slow->tier, how.repeats);
   machine.compute.threads = how.processors;
+  *fast = rounded(std::move(*fast));
   fast->name = "memory";
   fast->capacity_bytes = info.memory_bytes;
-  fast->load = rounded(fast->load);
-  fast->store = rounded(fast->store);
-  fast->load_latency_seconds = fast->store_latency_seconds = rounded(fast->load_latency_seconds);
   fast->price_per_gb = options.price_fast;
-  MachineTier behind;
-  behind.name = options.slow.kind == "memory" ? "slow memory" : "file";
+  behind.name = options.slow.kind == "memory" ? "slow memory" : options.slow.kind;
   behind.capacity_bytes = slow->capacity_bytes;
-  behind.byte_addressable = false;  // a run reaches it by copies alone
+  behind.byte_addressable = in_place;  // else a run reaches it by copies alone
   behind.price_per_gb = options.price_slow;
   machine.tiers = {std::move(*fast), std::move(behind)};
   machine.copies = {path_between(0, 1, speed->out), path_between(1, 0, speed->in)};

@@ -21,6 +21,10 @@ struct Finding {
 std::vector<Finding> probe_kernel();
 // probe_memory.cpp: processors, memory, memory cgroup.
 std::vector<Finding> probe_memory();
+// probe_nodes.cpp: NUMA nodes with memory.
+std::vector<Finding> probe_nodes();
+// The node of --slow node:N.
+std::vector<Finding> probe_node(unsigned node);
 // probe_storage.cpp: the directory itself, then its speed (about two seconds).
 std::vector<Finding> probe_storage(const std::filesystem::path& directory);
 

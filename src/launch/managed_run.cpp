@@ -34,6 +34,7 @@ Result<std::vector<std::string>> check_settings(const MemorySettings& settings) 
   if (const auto* bytes = std::get_if<std::uint64_t>(&settings.fast)) {
     if (auto fits = check_fast_bytes(*bytes); !fits) return tl::unexpected(fits.error());
   }
+  if (auto works = check_slow(settings.slow); !works) return tl::unexpected(works.error());
   if (settings.slow.kind != "file") return warnings;
   const auto state = check_slow_directory(settings.slow.directory);
   if (!state) return tl::unexpected(state.error());
@@ -60,6 +61,7 @@ std::string runtime_config(const MemorySettings& settings, const Adapter& adapte
   }
   config["slow"] = settings.slow.kind;
   if (settings.slow.kind == "file") config["slow_directory"] = settings.slow.directory.string();
+  if (settings.slow.kind == "node") config["slow_node"] = settings.slow.node;
   if (settings.chunk_bytes != 0) config["chunk_bytes"] = settings.chunk_bytes;
   if (settings.workers) config["workers"] = *settings.workers;
   config["remap"] = settings.remap;

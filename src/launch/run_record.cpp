@@ -60,7 +60,7 @@ json to_json(const MemorySettings& settings) {
   } else {
     out["fast"] = fmt::format("{}%", std::get<Percent>(settings.fast).value);
   }
-  out["slow"] = settings.slow.kind;
+  out["slow"] = settings.slow.name();
   out["chunk_bytes"] = settings.chunk_bytes;
   out["workers"] = or_null(settings.workers);
   out["remap"] = settings.remap;

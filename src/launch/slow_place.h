@@ -12,11 +12,15 @@
 namespace deeptm {
 
 struct SlowPlace {
-  std::string kind = "file";        // "file" or "memory"
+  std::string kind = "file";        // "file", "memory" or "node"
   std::filesystem::path directory;  // of "file"
+  unsigned node = 0;                // of "node"
+
+  // "file", "memory", "node:1"
+  std::string name() const { return kind == "node" ? "node:" + std::to_string(node) : kind; }
 };
 
-// "memory", "file:DIR", or "file" for the default directory.
+// "memory", "node:N", "file:DIR", or "file" for the default directory.
 Result<SlowPlace> parse_slow(std::string_view text, const std::filesystem::path& default_directory);
 
 // The first candidate that is a directory on a disk; /var/tmp if none is.
@@ -30,6 +34,8 @@ struct SlowState {
   std::uint64_t free_bytes = 0;
 };
 
+// Whether the place can work at all: the directory, as below, or a node that has memory.
+Result<void> check_slow(const SlowPlace& place);
 // Tries to make an unnamed file there. The error says what is wrong with the directory and what would work.
 Result<SlowState> check_slow_directory(const std::filesystem::path& directory);
 

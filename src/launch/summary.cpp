@@ -56,7 +56,8 @@ void add_waits(const RunFigures& figures, std::vector<std::string>& lines) {
 }
 
 void add_hints(const RunFigures& figures, std::vector<std::string>& lines) {
-  if (figures.live_peak_bytes != 0 && figures.failed_allocations == 0 && figures.bytes_in + figures.bytes_out == 0) {
+  if (figures.live_peak_bytes != 0 && figures.failed_allocations == 0 && figures.bytes_in + figures.bytes_out == 0 &&
+      figures.slow_reserved_bytes == 0) {
     lines.push_back(fmt::format("hint: everything fitted; --fast {} would still hold all tensors",
                                 format_bytes(figures.footprint_peak_bytes)));
   }

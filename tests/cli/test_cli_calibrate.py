@@ -10,7 +10,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 ALEXNET = CHECKOUT / "graphs/alexnet.graph.json.zst"
 
 
-@pytest.mark.parametrize("slow", ["file", "memory"])
+@pytest.mark.parametrize("slow", ["file", "memory", "node:0"])
 def test_machine_of_calibrate_is_one_that_compare_takes(deeptm, tmp_path, slow):
     made = deeptm("calibrate", "--quick", "--slow", slow, "--price-fast", "5", "-o", "machine.json")
     assert made.returncode == 0, made

@@ -38,6 +38,8 @@ def refused(process):
         (["--policy", "demand", "--machine", "nvme"], "--policy demand plans nothing"),
         (["--machine", "no-such-machine"], "no-such-machine"),
         (["--machine", "optane"], "deeptm calibrate makes a machine file of this one"),
+        (["--machine", "optane"], "--slow node:N"),
+        (["--machine", "nvme", "--slow", "node:0"], "reached by copies alone"),
         (["--mode", "later"], "--mode"),
         (["--graph", "x.graph.json"], "--graph is the step of a --plan"),
         (["--plan", "plan.json"], "--graph"),
