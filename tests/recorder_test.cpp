@@ -246,7 +246,7 @@ TEST(Recorder, ForeignMemoryIsATensorFromFirstToLastUse) {
   EXPECT_EQ(graph.tensors[1], foreign);
 }
 
-TEST(Recorder, AnUpdateThatCopiesReadsTheOldBufferAndWritesTheNew) {
+TEST(Recorder, AnUpdateThatCopiesReadsTheOldBufferAndPassesOverTheNewTwice) {
   Process p("copied");
   auto weights = p.allocate(4000);
   const auto grad = p.allocate(4000);
@@ -263,7 +263,7 @@ TEST(Recorder, AnUpdateThatCopiesReadsTheOldBufferAndWritesTheNew) {
                                     {"sgd/Assign:input1", 4000, 0, 20, false, false, true, true, {}, {}},
                                     {"sgd/Assign:state0", 4000, 20, 20, true, false, false, true, 20, 0}};
   EXPECT_EQ(graph.tensors, tensors);
-  const std::vector<Access> update{{20, 0, 1, 0, false}, {20, 1, 1, 0, false}, {20, 2, 0, 1, false}};
+  const std::vector<Access> update{{20, 0, 1, 0, false}, {20, 1, 1, 0, false}, {20, 2, 1, 2, false}};
   EXPECT_EQ(std::vector<Access>(graph.accesses.begin() + 20, graph.accesses.end()), update);
 }
 

@@ -229,7 +229,8 @@ class Builder {
         touches.erase(c);
         swapped = true;
       } else if (candidates_[c].born > run.begun) {
-        touches[c].writes = std::max(touches[c].writes, 1u);
+        touches[c].reads = std::max(touches[c].reads, 1u);
+        touches[c].writes = std::max(touches[c].writes, 2u);  // the copy; the update
       }
     }
     for (const std::size_t old : before) {
