@@ -33,8 +33,8 @@ class TensorAllocator {
 
   explicit TensorAllocator(Pager& pager);
 
-  // Uninitialised bytes; a unique address for 0. The error says which memory is used up. Where kernels work in slow
-  // memory, what is behind the first `fast_bytes` is there, but for micro tensors.
+  // Uninitialised bytes; a unique address for 0. The error says which memory is used up. What is behind the first
+  // `fast_bytes` is not given fast memory now, but for micro tensors.
   Result<void*> allocate(std::uint64_t bytes, std::uint64_t alignment, std::uint64_t fast_bytes = Pager::kAllFast);
   // Returns the bytes that were asked for. `gone` is called before the address can be given out again, and either
   // before for_each_live visits or after it is through.

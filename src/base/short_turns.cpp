@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/short_turns.h"
 
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@ constexpr std::uint64_t kShortestNs = 100'000;  // the least the kernel takes; t
 
 }  // namespace
 
-void prefer_short_turns() noexcept {
+void prefer_short_turns(const char* name) noexcept {
+  pthread_setname_np(pthread_self(), name);
   Attributes attributes;
   if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
   constexpr std::uint32_t kOther = 0;

@@ -41,8 +41,15 @@ inline bool is_there(ChunkState state) { return state == ChunkState::kResident |
 
 inline constexpr std::uint32_t kNone = 0xffffffff;
 
+// Of a tensor that does not fit a kernel touches one part after the other.
+enum class Stream : std::uint8_t {
+  kStays = 0,
+  kPasses,    // it came because a running kernel touches it, and may go when others have come
+  kCameBack,  // it had gone so, and was touched again: it stays for the kernel's time
+};
+
 // The pager's record of one chunk; all zero is an empty chunk. Fields are guarded by the pager's lock, except that
-// `state`, `last_use`, `kept` and `next_use` may be read, and but for the first written, without it: they
+// `state`, `last_use`, `kept`, `stream` and `next_use` may be read, and but for the first written, without it: they
 // only steer choices.
 struct Chunk {
   std::atomic<ChunkState> state;
@@ -56,6 +63,7 @@ struct Chunk {
   std::uint32_t live_pages;
   std::atomic<std::uint32_t> last_use;  // tick
   std::atomic<std::uint32_t> kept;      // how many of its tensors a plan has in fast memory now
+  std::atomic<Stream> stream;
   std::atomic<std::uint32_t> next_use;  // when a plan's kernels touch it next, as follow_plan counts; past: unknown
   std::uint32_t frame_slot;             // pool slot of its frame while it is outside the arena (state says so)
   std::uint32_t store_slot;             // slot of the slow tier plus one; 0 if none

@@ -148,8 +148,8 @@ Result<void> Pager::birth(std::byte* begin, std::size_t bytes, std::size_t fast_
     // Of a chunk that others share, too, the fast bytes decide.
     place_born(lock, pages, chunks_of(begin, bytes),
                fast_bytes == 0 ? 0 : chunks_of(begin, std::min(fast_bytes, bytes)).end);
-  } else if (!all_resident) {
-    place_at_birth(lock, chunks_of(begin, bytes));
+  } else if (!all_resident && fast_bytes != 0) {
+    place_at_birth(lock, chunks_of(begin, std::min(bytes, fast_bytes)));
   }
   return {};
 }
@@ -213,8 +213,11 @@ Result<void> Pager::reserve_for(std::uint64_t chunks_live) {
 
 void Pager::queue_ahead(std::uint32_t chunk) {
   Chunk& c = chunks_[chunk];
-  if (c.queued != 0 || ahead_.size() >= stats_.frames / 4) return;
+  const std::uint64_t most = stats_.frames / 4;
+  if (c.queued != 0 || ahead_count_ >= most) return;
+  if (ahead_.size() >= 2 * most) std::erase_if(ahead_, [this](std::uint32_t a) { return chunks_[a].queued == 0; });
   c.queued = 1;
+  ++ahead_count_;
   ahead_.push_back(chunk);
 }
 
@@ -229,6 +232,7 @@ void Pager::touch(ChunkRange chunks) {
   const bool any_away = away_.load(std::memory_order_relaxed) != 0;
   for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
     chunks_[c].last_use.store(tick, std::memory_order_relaxed);
+    chunks_[c].stream.store(Stream::kStays, std::memory_order_relaxed);
     away |= any_away && !is_there(chunks_[c].state.load(std::memory_order_relaxed));
   }
   if (!away) return;

@@ -98,9 +98,8 @@ class Pager {
   ChunkRange chunks_of(const void* address, std::size_t bytes) const;
 
   // The pages [begin, begin + bytes) hold a tensor from now on (both multiples of 4096). Reserves their place in the
-  // slow tier when not all fits into fast memory, and fails when that has none; gives them frames while some are to be
-  // had without waiting. Where kernels work in slow memory, what is behind the first `fast_bytes` gets slow frames.
-  // O(chunks).
+  // slow tier when not all fits into fast memory, and fails when that has none; gives the first `fast_bytes` frames
+  // while some are to be had without waiting. Where kernels work in slow memory, the rest gets slow frames. O(chunks).
   static constexpr std::size_t kAllFast = ~std::size_t{0};
   Result<void> birth(std::byte* begin, std::size_t bytes, std::size_t fast_bytes = kAllFast);
   // They hold nothing from now on: their frames are reused first, and never written.
@@ -199,11 +198,17 @@ class Pager {
   // Not urgent: nothing that a plan keeps.
   std::uint32_t choose_victim(bool urgent);
   void refill_victims();
+  bool has_passed(std::uint32_t chunk) const;
   // One step of eviction: takes a victim aside, or writes out the oldest that lies aside. False when neither can be.
   bool evict_one(Lock& lock, bool urgent);
   bool take_aside(Lock& lock, bool urgent);
   // Its frame goes into a pool slot, in transit. False: it stayed where it was.
   bool take(Lock& lock, std::uint32_t chunk);
+  void take_begins(std::uint32_t chunk);
+  // Of chunks whose taking has begun; returns those that were taken.
+  std::vector<std::uint32_t> take_rest(Lock& lock, std::span<const std::uint32_t> chunks);
+  int move_aside(std::uint32_t chunk) const;
+  bool take_ends(Lock& lock, std::uint32_t chunk, int error);
   bool write_oldest_aside(Lock& lock);
   std::uint32_t oldest_aside();
   // The frame could not be taken out of the arena: the chunk stays as it was.
@@ -221,10 +226,12 @@ class Pager {
   // Chunks in the slow tier with a frame in the pool: in one transfer, then into the arena.
   void read_in(Lock& lock, std::span<const std::uint32_t> chunks, Priority priority);
   bool is_wished(std::uint32_t chunk) const;
-  // The frame in the chunk's pool slot goes into the arena.
-  void put(Lock& lock, std::uint32_t chunk);
+  // The frames in the chunks' pool slots go into the arena.
+  void put(Lock& lock, std::span<const std::uint32_t> chunks);
+  void put(Lock& lock, std::uint32_t chunk) { put(lock, {&chunk, 1}); }
   // Ends a transit that left the chunk in the arena.
   void arrive(std::uint32_t chunk, ChunkState state = ChunkState::kResident);
+  bool leave_queue(std::uint32_t chunk);
   void tell();
   // Ends a transit that left the chunk somewhere else than in the arena.
   void settle(std::uint32_t chunk);
@@ -294,15 +301,18 @@ class Pager {
   std::uint32_t aside_count_ = 0;
   std::uint32_t standby_count_ = 0;
   std::uint32_t evicting_ = 0;
-  std::uint32_t making_ = 0;  // frames that are being made
-  std::deque<std::uint32_t> demanded_, ahead_;
+  std::uint32_t making_ = 0;                    // frames that are being made
+  std::deque<std::uint32_t> demanded_, ahead_;  // those of ahead_ that are not `queued` any more count for nothing
+  std::uint32_t ahead_count_ = 0;
   struct Victim {
     bool kept;
     std::uint32_t until_use;  // positions of the plan; of what is not known to be used the most
     std::uint32_t last_use, chunk;
   };
-  std::deque<Victim> victims_;    // what is not kept first, then used farthest in future, then least recently used
-  bool victims_running_ = false;  // they belong to running kernels: nothing else is left
+  std::deque<Victim> victims_;       // what is not kept first, then used farthest in future, then least recently used
+  std::uint32_t victims_found_ = 0;  // tick
+  std::uint32_t all_kept_at_ = 0;    // tick: nothing could be evicted but what a plan keeps
+  bool victims_running_ = false;     // they belong to running kernels: nothing else is left
   std::unordered_map<std::uint32_t, std::uint64_t> waiting_;  // chunk -> since when
   std::uint64_t waiting_since_ = 0;
   std::uint32_t failures_ = 0;  // failed writes in a row

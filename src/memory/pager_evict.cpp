@@ -10,6 +10,15 @@
 
 namespace deeptm {
 
+namespace {
+
+// A tensor that was born or touched just now: a plan gets to say that it keeps it.
+constexpr std::uint32_t kJustNow = 16;
+// So much later than victims were listed others may have become better ones.
+constexpr std::uint32_t kFew = 2;
+
+}  // namespace
+
 bool Pager::wants_eviction() const {
   // Ready before they are needed, but no more than what does not fit anyway.
   const std::uint64_t excess = stats_.chunks_live > stats_.frames ? stats_.chunks_live - stats_.frames : 0;
@@ -17,6 +26,8 @@ bool Pager::wants_eviction() const {
   const bool planned = follows_plan_.load(std::memory_order_relaxed);
   if (excess == 0 || (in_place() ? !planned : away_.load(std::memory_order_relaxed) == 0)) return false;
   const std::uint64_t least = options_.workers;
+  // All is kept: looking again after each small thing costs more than it finds.
+  if (planned && tick_.load(std::memory_order_relaxed) - all_kept_at_ < kJustNow) return false;
   const std::uint64_t most = std::max(least, planned ? births_.load(std::memory_order_relaxed) : stats_.frames / 8);
   const std::uint64_t target = std::clamp(excess, least, most);
   return cheap_frames() + making_ + evicting_ < target;
@@ -31,10 +42,11 @@ void Pager::refill_victims() {
     for (const std::uint32_t chunk : resident_) {
       const Chunk& c = chunks_[chunk];
       if (c.pinned != 0 || c.live_pages == 0 || c.being_born != 0) continue;
-      if (!running_too && running_.kernel_at(chunk)) continue;
       const bool kept = planned && c.kept.load(std::memory_order_relaxed) != 0;
+      const bool passed = planned && !kept && has_passed(chunk);
+      if (!running_too && !passed && running_.kernel_at(chunk)) continue;
       const std::uint32_t next = planned ? c.next_use.load(std::memory_order_relaxed) : 0;
-      const std::uint32_t until = next > position ? next - position : kNone;
+      const std::uint32_t until = next > position && !passed ? next - position : kNone;
       found.push_back({kept, until, c.last_use.load(std::memory_order_relaxed), chunk});
     }
   };
@@ -51,24 +63,37 @@ void Pager::refill_victims() {
   const std::size_t batch = std::min(found.size(), std::max<std::size_t>(32, resident_.size() / 8));
   std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(batch), found.end(), before);
   victims_.assign(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(batch));
+  victims_found_ = now;
+}
+
+// Threads of the kernel touch other parts by now.
+bool Pager::has_passed(std::uint32_t chunk) const {
+  const Chunk& c = chunks_[chunk];
+  const std::uint32_t age = tick_.load(std::memory_order_relaxed) - c.last_use.load(std::memory_order_relaxed);
+  return c.stream.load(std::memory_order_relaxed) == Stream::kPasses &&
+         age > std::max<std::uint64_t>(kJustNow, stats_.frames / 8);
 }
 
 std::uint32_t Pager::choose_victim(bool urgent) {
-  // A tensor that was born or touched just now: the plan gets to say that it keeps it.
-  constexpr std::uint32_t kJustNow = 16;
   const bool planned = follows_plan_.load(std::memory_order_relaxed);
   for (int round = 0; round < 2; ++round) {
     while (!victims_.empty()) {
       const Victim victim = victims_.front();
       const Chunk& c = chunks_[victim.chunk];
       const bool kept = planned && c.kept.load(std::memory_order_relaxed) != 0;
-      const bool just_used = tick_.load(std::memory_order_relaxed) - victim.last_use < kJustNow;
+      const std::uint32_t now = tick_.load(std::memory_order_relaxed);
+      const bool just_used = now - victim.last_use < kJustNow;
       if (planned && !urgent && victim.kept == kept && (kept || just_used)) return kNone;
+      if (kept && round == 0 && now - victims_found_ > kFew) break;
       victims_.pop_front();
       const bool same = c.state.load(std::memory_order_relaxed) == ChunkState::kResident && c.live_pages != 0 &&
                         c.last_use.load(std::memory_order_relaxed) == victim.last_use && kept == victim.kept;
       // Touched since it was listed: a second chance.
-      if (same && c.pinned == 0 && (victims_running_ || !running_.kernel_at(victim.chunk))) return victim.chunk;
+      if (!same || c.pinned != 0) continue;
+      if (!running_.kernel_at(victim.chunk)) return victim.chunk;
+      const bool passed = planned && !kept && has_passed(victim.chunk);
+      if (passed) chunks_[victim.chunk].stream.store(Stream::kCameBack, std::memory_order_relaxed);
+      if (passed || victims_running_) return victim.chunk;
     }
     if (round == 0) refill_victims();
   }
@@ -94,13 +119,40 @@ bool Pager::take_aside(Lock& lock, bool urgent) {
 }
 
 bool Pager::take(Lock& lock, std::uint32_t chunk) {
-  Chunk& c = chunks_[chunk];
-  const std::uint32_t slot = take_slot();
-  set_state(chunk, ChunkState::kEvicting);
+  take_begins(chunk);
   lock.unlock();
-  const int error =
-      remapper_->transfer(slot_address(slot), remapper_->watches_pool(), chunk_address(chunk), options_.chunk_bytes);
+  const int error = move_aside(chunk);
   lock.lock();
+  return take_ends(lock, chunk, error);
+}
+
+std::vector<std::uint32_t> Pager::take_rest(Lock& lock, std::span<const std::uint32_t> chunks) {
+  lock.unlock();
+  std::vector<int> errors;
+  errors.reserve(chunks.size());
+  for (const std::uint32_t chunk : chunks) errors.push_back(move_aside(chunk));
+  lock.lock();
+  std::vector<std::uint32_t> taken;
+  taken.reserve(chunks.size());
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    if (take_ends(lock, chunks[i], errors[i])) taken.push_back(chunks[i]);
+  }
+  return taken;
+}
+
+void Pager::take_begins(std::uint32_t chunk) {
+  chunks_[chunk].frame_slot = take_slot();
+  set_state(chunk, ChunkState::kEvicting);
+}
+
+int Pager::move_aside(std::uint32_t chunk) const {
+  return remapper_->transfer(slot_address(chunks_[chunk].frame_slot), remapper_->watches_pool(), chunk_address(chunk),
+                             options_.chunk_bytes);
+}
+
+bool Pager::take_ends(Lock& lock, std::uint32_t chunk, int error) {
+  Chunk& c = chunks_[chunk];
+  const std::uint32_t slot = c.frame_slot;
   if (error != 0) {
     // EBUSY: pinned by direct I/O of somebody. Forcing it would lose that I/O's bytes; another one must go.
     if (error != EBUSY) warn(fmt::format("a chunk cannot be moved out of the arena: {}", std::strerror(error)));
@@ -109,9 +161,9 @@ bool Pager::take(Lock& lock, std::uint32_t chunk) {
     stay(chunk, ChunkState::kResident);
     return false;
   }
-  c.frame_slot = slot;
   if (c.live_pages == 0) {
     release_frame(slot);
+    release_store(c);
     set_state(chunk, ChunkState::kEmpty);
     settle(chunk);
     return false;
@@ -126,6 +178,7 @@ bool Pager::take(Lock& lock, std::uint32_t chunk) {
 
 void Pager::stay(std::uint32_t chunk, ChunkState state) {
   ++stats_.refused_moves;
+  release_store(chunks_[chunk]);
   set_state(chunk, state);
   userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
   settle(chunk);

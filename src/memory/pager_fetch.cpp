@@ -14,7 +14,7 @@
 
 namespace deeptm {
 void Pager::answer_faults() {
-  prefer_short_turns();  // who touched waits for this thread, and all cores may be computing
+  prefer_short_turns("deeptm-faults");  // who touched waits for this thread, and all cores may be computing
   std::array<pollfd, 2> watched = {{{userfault_.descriptor(), POLLIN, 0}, {stop_event_, POLLIN, 0}}};
   while (true) {
     if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) return;
@@ -98,7 +98,7 @@ void Pager::wait_ends(std::uint32_t chunk) {
 }
 
 void Pager::work() {
-  prefer_short_turns();
+  prefer_short_turns("deeptm-pager");
   Lock lock(mutex_);
   while (!stop_) {
     if (!demanded_.empty()) {
@@ -109,13 +109,16 @@ void Pager::work() {
       // No frame can be had before some transit ends; whoever ends it notifies.
       chunks_[chunk].demanded = 1;
       demanded_.push_front(chunk);
-    } else if (!ahead_.empty() && cheap_frames() > 0) {
+    } else if (ahead_count_ != 0 && cheap_frames() > 0) {
       const std::uint32_t chunk = ahead_.front();
       ahead_.pop_front();
-      chunks_[chunk].queued = 0;
+      if (!leave_queue(chunk)) continue;
       if (chunks_[chunk].live_pages == 0 || fetch(lock, chunk, false)) continue;
     }
-    if (wants_eviction() && evict_one(lock, false)) continue;
+    if (wants_eviction()) {
+      if (evict_one(lock, false)) continue;
+      all_kept_at_ = tick_.load(std::memory_order_relaxed);
+    }
     if (!stop_) work_.wait(lock);
   }
 }
@@ -153,6 +156,8 @@ bool Pager::fetch(Lock& lock, std::uint32_t chunk, bool urgent) {
     const ChunkState state = c.state.load(std::memory_order_relaxed);
     if (state == ChunkState::kSlow) {
       c.frame_slot = slot;
+      if (c.stream.load(std::memory_order_relaxed) == Stream::kStays && running_.kernel_at(chunk))
+        c.stream.store(Stream::kPasses, std::memory_order_relaxed);
       read_in(lock, {&chunk, 1}, Priority::kDemand);
       return true;
     }
@@ -185,28 +190,34 @@ void Pager::read_in(Lock& lock, std::span<const std::uint32_t> chunks, Priority 
     if (attempt == kTries) hooks_.fatal(read.error().message + "; a tensor's bytes are lost");
   }
   for (const Segment& segment : list) bytes_in_.fetch_add(segment.bytes, std::memory_order_relaxed);
+  std::vector<std::uint32_t> alive;
+  alive.reserve(chunks.size());
   for (const std::uint32_t chunk : chunks) {
     Chunk& c = chunks_[chunk];
     release_store(c);
     if (c.live_pages != 0 || c.wanted != 0) {
-      put(lock, chunk);
+      alive.push_back(chunk);
       continue;
     }
     release_frame(c.frame_slot);
     set_state(chunk, ChunkState::kEmpty);
     settle(chunk);
   }
+  put(lock, alive);
 }
 
-void Pager::put(Lock& lock, std::uint32_t chunk) {
-  const std::uint32_t slot = chunks_[chunk].frame_slot;
+void Pager::put(Lock& lock, std::span<const std::uint32_t> chunks) {
   lock.unlock();
-  const int error = transfer_own(chunk_address(chunk), true, slot_address(slot));
+  for (const std::uint32_t chunk : chunks) {
+    const int error = transfer_own(chunk_address(chunk), true, slot_address(chunks_[chunk].frame_slot));
+    if (error != 0) hooks_.fatal(fmt::format("a frame cannot be moved into the arena: {}", std::strerror(error)));
+  }
   lock.lock();
-  if (error != 0) hooks_.fatal(fmt::format("a frame cannot be moved into the arena: {}", std::strerror(error)));
-  empty_slots_.push_back(slot);
-  release_store(chunks_[chunk]);
-  arrive(chunk);
+  for (const std::uint32_t chunk : chunks) {
+    empty_slots_.push_back(chunks_[chunk].frame_slot);
+    release_store(chunks_[chunk]);
+    arrive(chunk);
+  }
 }
 
 void Pager::arrive(std::uint32_t chunk, ChunkState state) {
@@ -214,16 +225,25 @@ void Pager::arrive(std::uint32_t chunk, ChunkState state) {
   c.last_use.store(next_tick(), std::memory_order_relaxed);
   set_state(chunk, state);
   c.wanted = 0;
+  // When it has gone again nobody reads ahead there any more.
+  leave_queue(chunk);
   // Touches that queued up while it was in transit, and found its old place empty.
   userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
   wait_ends(chunk);
   tell();
 }
 
+bool Pager::leave_queue(std::uint32_t chunk) {
+  if (chunks_[chunk].queued == 0) return false;
+  chunks_[chunk].queued = 0;
+  --ahead_count_;
+  return true;
+}
+
 // Who waits for the end of a transit, if anyone does.
 void Pager::tell() {
-  if (!demanded_.empty() || !ahead_.empty() || wants_eviction()) work_.notify_one();
-  if (movers_ != 0) frames_.notify_all();
+  if (!demanded_.empty() || ahead_count_ != 0 || wants_eviction()) work_.notify_one();
+  if (movers_ != 0 && cheap_frames() != 0) frames_.notify_one();
 }
 
 void Pager::settle(std::uint32_t chunk) {

@@ -136,14 +136,29 @@ bool Pager::place_dead_frame(std::uint32_t chunk) {
 }
 
 void Pager::place_at_birth(Lock& lock, ChunkRange chunks) {
+  // With frames from the pool, all at once: the lock is soon taken by others whenever it is dropped.
+  std::vector<std::uint32_t> placing;
   bool frames_left = true;
   for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
-    const ChunkState state = chunks_[c].state.load(std::memory_order_relaxed);
-    if (state == ChunkState::kResident) continue;
-    if (state == ChunkState::kEmpty && frames_left && place_dead_frame(c)) continue;
+    const auto state = [&] { return chunks_[c].state.load(std::memory_order_relaxed); };
+    if (state() == ChunkState::kResident) continue;
+    if (state() == ChunkState::kEmpty && frames_left) {
+      if (place_dead_frame(c)) continue;
+      const std::uint32_t slot = cheap_frame(lock, true);
+      frames_left = slot != kNone;
+      // The lock may have been dropped for the frame.
+      if (frames_left && state() == ChunkState::kEmpty) {
+        chunks_[c].frame_slot = slot;
+        set_state(c, ChunkState::kPlacing);
+        placing.push_back(c);
+        continue;
+      }
+      if (frames_left) release_frame(slot);
+    }
     frames_left = frames_left && fetch(lock, c, false);
     if (!frames_left) queue_ahead(c);
   }
+  if (!placing.empty()) put(lock, placing);
   if (!frames_left) work_.notify_all();
 }
 

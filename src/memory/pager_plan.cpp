@@ -59,19 +59,19 @@ bool Pager::may_leave(std::uint32_t chunk) const {
 
 void Pager::send_away(std::span<const std::uint32_t> chunks) {
   if (in_place()) return send_away_in_place(chunks);
-  std::vector<std::uint32_t> taken;
-  taken.reserve(chunks.size());
+  std::vector<std::uint32_t> leaving;
+  leaving.reserve(chunks.size());
   Lock lock(mutex_);
   for (const std::uint32_t chunk : chunks) {
-    if (!may_leave(chunk) || !take(lock, chunk)) continue;
+    if (!may_leave(chunk)) continue;
     const std::uint32_t store = take_store();
-    if (store == kNone) {  // everything fits: there is no slow place, and no need
-      put(lock, chunk);
-      continue;
-    }
+    if (store == kNone) break;  // everything fits: there is no slow place, and no need
     chunks_[chunk].store_slot = store + 1;
-    taken.push_back(chunk);
+    take_begins(chunk);
+    leaving.push_back(chunk);
   }
+  if (leaving.empty()) return;
+  const std::vector<std::uint32_t> taken = take_rest(lock, leaving);
   if (!taken.empty()) write_out(lock, taken, Priority::kPlanned);
 }
 

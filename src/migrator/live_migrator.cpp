@@ -77,7 +77,7 @@ std::vector<std::uint32_t> LiveMigrator::next(std::unique_lock<std::mutex>& lock
 }
 
 void LiveMigrator::send() {
-  prefer_short_turns();
+  prefer_short_turns("deeptm-out");
   std::unique_lock lock(mutex_);
   while (true) {
     const std::vector<std::uint32_t> transaction = next(lock, leaving_);
@@ -91,7 +91,7 @@ void LiveMigrator::send() {
 }
 
 void LiveMigrator::fetch() {
-  prefer_short_turns();
+  prefer_short_turns("deeptm-in");
   std::unique_lock lock(mutex_);
   while (true) {
     const std::vector<std::uint32_t> transaction = next(lock, coming_);

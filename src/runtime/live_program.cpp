@@ -48,14 +48,13 @@ void LiveProgram::index_names(const std::vector<std::uint32_t>& numbers) {
 void LiveProgram::index_tensors(const TensorUses& uses) {
   std::vector<std::pair<std::uint32_t, TensorIndex>> born, inherited;
   std::vector<std::pair<std::uint32_t, Use>> used;
-  born_by_kernel_.resize(kernel_count());
+  born_fast_bytes_.resize(kernel_count());
   for (TensorIndex t = 0; t < tensor_count(); ++t) {
     const Tensor& tensor = graph().tensors[t];
     if (!tensor.allocated_by || tensor.alive_at_start) continue;
     born.emplace_back(*tensor.allocated_by, t);
     born_bytes_ += tensor.bytes;
-    born_by_kernel_[*tensor.allocated_by].all += tensor.bytes;
-    born_by_kernel_[*tensor.allocated_by].fast += plan_->plan.births[t].fast_bytes;
+    born_fast_bytes_[*tensor.allocated_by] += plan_->plan.births[t].fast_bytes;
   }
   for (const Access& access : graph().accesses) {
     const Tensor& tensor = graph().tensors[access.tensor];

@@ -48,9 +48,8 @@ class LiveProgram {
 
   // How far to look ahead when kernel k begins: the first kernel that does not begin within the lead.
   std::uint32_t horizon(KernelIndex k) const { return horizon_[k]; }
-  // Bytes that kernel k allocates; those that the plan has in fast memory from the start.
-  std::uint64_t born_bytes(KernelIndex k) const { return born_by_kernel_[k].all; }
-  std::uint64_t born_fast_bytes(KernelIndex k) const { return born_by_kernel_[k].fast; }
+  // Bytes that kernel k allocates in fast memory.
+  std::uint64_t born_fast_bytes(KernelIndex k) const { return born_fast_bytes_[k]; }
   // Tensors that kernel k uses, and when each is used next: kernels of the next step count on from this one's last.
   struct Use {
     TensorIndex tensor = 0;
@@ -85,10 +84,7 @@ class LiveProgram {
   std::vector<std::vector<KernelIndex>> kernels_of_name_;
   Table<TensorIndex> born_, inherited_;
   Table<Use> used_;
-  struct Born {
-    std::uint64_t all = 0, fast = 0;
-  };
-  std::vector<Born> born_by_kernel_;
+  std::vector<std::uint64_t> born_fast_bytes_;
   std::vector<std::uint32_t> horizon_;
   Table<CutChange> changes_;
   std::uint64_t born_bytes_ = 0;

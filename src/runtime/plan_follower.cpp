@@ -198,17 +198,13 @@ void PlanFollower::advance(std::uint32_t boundary) {
 // What the plan has in fast memory and the pager had to send away comes back in time.
 void PlanFollower::look_ahead(KernelIndex k) {
   const LiveProgram& program = plans_.front()->program;
-  // Where kernels work in slow memory nothing else needs frames.
-  const auto born_bytes = [&](KernelIndex at) {
-    return pager_.in_place() ? program.born_fast_bytes(at) : program.born_bytes(at);
-  };
   for (; ahead_ < program.horizon(k); ++ahead_) {
-    ahead_born_bytes_ += born_bytes(ahead_);
+    ahead_born_bytes_ += program.born_fast_bytes(ahead_);
     for (const auto& [t, next] : program.used_by(ahead_)) {
       if (base_[t] != nullptr && cut_[t] != 0) pager_.add_missing(chunks(t, cut_[t]), coming_);
     }
   }
-  ahead_born_bytes_ -= std::min(ahead_born_bytes_, born_bytes(k));
+  ahead_born_bytes_ -= std::min(ahead_born_bytes_, program.born_fast_bytes(k));
   pager_.expect_births(static_cast<std::uint32_t>(ahead_born_bytes_ / pager_.chunk_bytes()) + 1);
 }
 

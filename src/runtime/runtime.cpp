@@ -163,9 +163,8 @@ void Runtime::fatal(const std::string& message) {
 
 Result<void*> Runtime::allocate(std::uint64_t bytes, std::uint64_t alignment) {
   follow_peak(bytes);
-  const std::uint64_t fast_bytes = current_scope != nullptr && pager_->in_place()
-                                       ? follower_->fast_at_birth(current_scope->followed, bytes)
-                                       : Pager::kAllFast;
+  const std::uint64_t fast_bytes =
+      current_scope != nullptr ? follower_->fast_at_birth(current_scope->followed, bytes) : Pager::kAllFast;
   auto tensor = allocator_->allocate(bytes, alignment, fast_bytes);
   if (!tensor) {
     note(telemetry_->error, sizeof telemetry_->error, tensor.error().message);
