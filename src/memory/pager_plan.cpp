@@ -119,7 +119,7 @@ std::size_t Pager::bring(std::span<const std::uint32_t> chunks, const std::atomi
 
 bool Pager::starves(std::uint32_t callers) const {
   const Lock lock(mutex_);
-  return movers_ >= callers && evicting_ == 0 && cheap_frames() == 0;
+  return movers_ >= callers && evicting_ == 0;
 }
 
 void Pager::interrupt() {
