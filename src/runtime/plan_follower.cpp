@@ -54,7 +54,8 @@ PlanFollower::Mark PlanFollower::begin(std::int64_t step, std::uint32_t number, 
   inherit(*k, inputs);
   look_ahead(*k);
   advance(plans_.front()->match.frontier());
-  if (std::exchange(moves_, false) && plans_.front()->program.is_synchronous()) {
+  // Nobody has to stand still where what has not moved yet is used where it is.
+  if (std::exchange(moves_, false) && plans_.front()->program.is_synchronous() && !pager_.in_place()) {
     lock.unlock();
     migrator_.drain();
   }
