@@ -207,6 +207,44 @@ TEST_F(PlanFollowerTest, EachStepFollowsThePlanThatItIsLike) {
   EXPECT_EQ(follower_.totals().drifted_steps, 0U);
 }
 
+TEST_F(PlanFollowerTest, APlanThatRestsIsNotFollowedUntilItMayBe) {
+  const StepGraph graph = there_and_back(20 * kChunk, 60 * kChunk);
+  const auto plan = std::make_shared<LivePlan>(*live(graph, there_and_back_plan(graph)));
+  plan->signature = 7;
+  follower_.adopt(plan, numbers_of(graph));
+  run_step(20 * kChunk, 60 * kChunk);
+  follower_.let_follow(7, false);
+  for (int i = 0; i < 3; ++i) run_step(20 * kChunk, 60 * kChunk);
+  EXPECT_EQ(follower_.totals().followed_steps, 1U);
+  EXPECT_EQ(follower_.totals().drifted_steps, 0U);
+  follower_.let_follow(7, true);
+  run_step(20 * kChunk, 60 * kChunk);
+  EXPECT_EQ(follower_.totals().followed_steps, 2U);
+}
+
+TEST_F(PlanFollowerTest, APlanTakesThePlaceOfAnotherBetweenSteps) {
+  const StepGraph graph = there_and_back(20 * kChunk, 60 * kChunk);
+  const auto adopt = [&](Plan planned) {
+    const auto plan = std::make_shared<LivePlan>(*live(graph, std::move(planned)));
+    plan->signature = 7;
+    follower_.adopt(plan, numbers_of(graph));
+    return std::weak_ptr<const LivePlan>(plan);
+  };
+  const auto first = adopt(all_fast(graph));
+  ++step_;
+  begin(0);
+  std::byte* a = allocate(20 * kChunk);
+  const auto second = adopt(there_and_back_plan(graph));
+  end();
+  EXPECT_FALSE(first.expired());
+  release(a);
+  for (int i = 0; i < 3; ++i) run_step(20 * kChunk, 60 * kChunk);
+  EXPECT_TRUE(first.expired());
+  EXPECT_FALSE(second.expired());
+  EXPECT_EQ(follower_.totals().followed_steps, 4U);  // of the one begun, too, few kernels were missing
+  EXPECT_GT(came_back_, 0U);                         // as the second one wants it
+}
+
 TEST_F(PlanFollowerTest, AStepThatEndsEarlyIsLeftAndTheNextFollowed) {
   const StepGraph graph = forty_kernels();
   follower_.adopt(live(graph, all_fast(graph)), numbers_of(graph));

@@ -361,6 +361,17 @@ TEST(RecorderDelivers, WhatIsAskedForAfterwardsWithTheBuffersThatLive) {
   EXPECT_NE(p.signatures[0], p.signatures[1]);
 }
 
+TEST(RecorderDelivers, WhatIsForgottenOnceMore) {
+  Delivered p(Recorder::Options{.steps = 2});
+  for (int i = 0; i < 4; ++i) p.train(), p.pass_time();
+  p.recorder.forget(p.signatures[0]);
+  p.resume(p.signatures[0]);
+  for (int i = 0; i < 4; ++i) p.train(), p.pass_time();
+  ASSERT_EQ(p.graphs.size(), 2u);
+  EXPECT_EQ(p.signatures[0], p.signatures[1]);
+  EXPECT_FALSE(p.recorder.active());
+}
+
 TEST(RecorderDelivers, WaitsAgainWhereTheStepDoesNotComeAgain) {
   Delivered p(Recorder::Options{.steps = 2, .most_known = 5});
   for (int i = 0; i < 4; ++i) p.train(), p.pass_time();

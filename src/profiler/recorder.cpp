@@ -214,6 +214,11 @@ bool Recorder::resume(std::uint64_t signature) {
   return state_->resume(signature);
 }
 
+void Recorder::forget(std::uint64_t signature) {
+  const std::lock_guard lock(state_->mutex);
+  state_->delivered.erase(signature);
+}
+
 void Recorder::announce(const void* base, std::size_t bytes) {
   if (!active()) return;
   const std::lock_guard lock(state_->mutex);

@@ -60,6 +60,8 @@ class Recorder {
   // Goes on for the sake of a step of this signature. Buffers that are alive must be announced then; whoever allocates
   // and frees in the meantime may have told so already. False: it is active, or nothing is wanted of such steps.
   bool resume(std::uint64_t signature);
+  // Its graph was delivered and is wanted once more: for resume().
+  void forget(std::uint64_t signature);
   void announce(const void* base, std::size_t bytes);
 
   // Before the kernel's first begin. attributes_json that is no JSON object is kept as {"text": ...}.

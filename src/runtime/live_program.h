@@ -26,6 +26,7 @@ class LiveProgram {
   LiveProgram(std::shared_ptr<const LivePlan> plan, const std::vector<std::uint32_t>& numbers);
 
   const StepGraph& graph() const { return plan_->graph; }
+  std::uint64_t signature() const { return plan_->signature; }
   std::uint32_t kernel_count() const { return static_cast<std::uint32_t>(plan_->graph.kernels.size()); }
   std::size_t tensor_count() const { return plan_->graph.tensors.size(); }
   // Kernels stand still for moves.

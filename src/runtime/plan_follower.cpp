@@ -31,8 +31,28 @@ PlanFollower::PlanFollower(Pager& pager, LiveMigrator& migrator)
 void PlanFollower::adopt(std::shared_ptr<const LivePlan> plan, const std::vector<std::uint32_t>& numbers) {
   auto followed = std::make_unique<Followed>(LiveProgram(std::move(plan), numbers));
   const std::lock_guard lock(mutex_);
+  const std::uint64_t signature = followed->program.signature();
+  for (auto& other : plans_) {
+    if (signature != 0 && other->program.signature() == signature) other->replaced = other->rests = true;
+  }
   plans_.push_back(std::move(followed));
   has_plans_ = true;
+}
+
+void PlanFollower::let_follow(std::uint64_t signature, bool follow) {
+  const std::lock_guard lock(mutex_);
+  for (auto& plan : plans_) {
+    if (plan->program.signature() == signature && !plan->replaced) plan->rests = !follow;
+  }
+}
+
+// Not the one that a step under way follows.
+void PlanFollower::remove_replaced() {
+  std::erase_if(plans_, [this](const std::unique_ptr<Followed>& plan) {
+    if (!plan->replaced) return false;
+    if (bound_to_ == &plan->program) rest();
+    return true;
+  });
 }
 
 PlanFollower::Mark PlanFollower::begin(std::int64_t step, std::uint32_t number, std::span<const deeptm_access> inputs) {
@@ -68,12 +88,16 @@ std::optional<KernelIndex> PlanFollower::kernel_of(Mark mark) const {
 }
 
 bool PlanFollower::start_step(std::int64_t step, std::uint32_t number) {
+  if (state_ != State::kFollowing) remove_replaced();
   const auto begins_with = [&](const std::unique_ptr<Followed>& followed) {
     const auto name = followed->program.name_of(number);
-    return name && followed->program.kernels_of(*name).front() < kFirstKernels;
+    return !followed->rests && name && followed->program.kernels_of(*name).front() < kFirstKernels;
   };
   const auto at = std::find_if(plans_.begin(), plans_.end(), begins_with);
-  if (at == plans_.end()) return false;
+  if (at == plans_.end()) {
+    if (state_ != State::kFollowing && bound_to_ != nullptr && plans_.front()->rests) rest();
+    return false;
+  }
   if (state_ == State::kFollowing) {
     // A short step of something else (a pipeline's function, an eager kernel of the same name) must not end this one.
     if (running_ != 0) return false;
@@ -116,6 +140,7 @@ void PlanFollower::choose(Followed& followed) {
 
 bool PlanFollower::switch_plan() {
   for (std::size_t p = 1; p < plans_.size(); ++p) {
+    if (plans_[p]->rests) continue;
     StepMatch& match = plans_[p]->match;
     match.restart();
     std::uint32_t strangers = 0;

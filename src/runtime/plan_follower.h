@@ -38,8 +38,11 @@ class PlanFollower {
 
   PlanFollower(Pager& pager, LiveMigrator& migrator);
 
-  // Steps like the recorded one follow it from now on.
+  // Steps like the recorded one follow it from now on, and no more another plan for steps of its signature.
   void adopt(std::shared_ptr<const LivePlan> plan, const std::vector<std::uint32_t>& numbers);
+
+  // Whether steps follow the plan for those of this signature, from the next step on. They do at first.
+  void let_follow(std::uint64_t signature, bool follow);
 
   // Returns after the moves before it when the plan has kernels stand still for them.
   Mark begin(std::int64_t step, std::uint32_t number, std::span<const deeptm_access> inputs);
@@ -60,6 +63,7 @@ class PlanFollower {
     explicit Followed(LiveProgram made) : program(std::move(made)), match(program) {}
     LiveProgram program;
     StepMatch match;
+    bool rests = false, replaced = false;
   };
   enum class State { kIdle, kFollowing, kStrange };
 
@@ -67,6 +71,7 @@ class PlanFollower {
   std::optional<KernelIndex> kernel_of(Mark mark) const;
   // The tensor that a buffer of so many bytes is which kernel k allocates.
   std::optional<TensorIndex> born_by(KernelIndex k, std::uint64_t bytes) const;
+  void remove_replaced();
   bool start_step(std::int64_t step, std::uint32_t number);
   void end_early();
   void rest();

@@ -255,6 +255,10 @@ void Runtime::kernel_end(deeptm_scope& memory, std::span<const deeptm_access> ou
 void Runtime::adopt(std::shared_ptr<const LivePlan> plan) {
   std::vector<std::uint32_t> numbers;
   for (const Kernel& kernel : plan->graph.kernels) numbers.push_back(kernels_.add(kernel.name, kernel.type));
+  if (plan->signature != 0) {
+    const std::lock_guard lock(watch_mutex_);
+    watch_.planned(plan->signature, plan->step_seconds);
+  }
   follower_->adopt(std::move(plan), numbers);
 }
 
@@ -266,6 +270,7 @@ StepTotals Runtime::totals() const {
 void Runtime::step_closed(const StepTracker::Closed& closed) {
   // Eager operations and pipeline elements are many: they would push the steps of interest out of the ring.
   if (closed.record.kind == StepKind::kOther) return;
+  if (planner_ != nullptr) watch_plan(closed.record);
   if (planner_ != nullptr && !recording()) record_unknown(closed.record.signature);
   const std::uint64_t at = telemetry_->step_count.load(std::memory_order_relaxed);
   telemetry_->steps[at % Telemetry::kSteps] = closed.record;

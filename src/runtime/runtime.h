@@ -26,6 +26,7 @@
 #include "runtime/config.h"
 #include "runtime/kernel_registry.h"
 #include "runtime/plan_follower.h"
+#include "runtime/plan_watch.h"
 #include "runtime/slow_operands.h"
 #include "runtime/telemetry.h"
 
@@ -74,6 +75,7 @@ class Runtime {
   std::uint64_t plannable_bytes() const;
   void step_recorded(StepGraph&& graph, std::uint64_t signature);
   void record_unknown(std::uint64_t signature);
+  void watch_plan(const StepRecord& step);
   void tell_plan(const std::string& line);
   PagerHooks hooks();
   void follow_peak(std::uint64_t bytes);
@@ -96,6 +98,9 @@ class Runtime {
   std::unique_ptr<BackgroundPlanner> planner_;  // none: nothing is planned here
   std::unique_ptr<Emulator> emulator_;          // none: nothing is emulated
   std::optional<InPlaceRates> in_place_rates_;  // of what is recorded; none: kernels wait for slow memory
+  std::mutex watch_mutex_;
+  PlanWatch watch_;
+  std::uint64_t followed_before_ = 0;  // steps, when the last one had ended
   std::mutex planning_mutex_;
   bool plan_told_ = false;  // telemetry's line is about a plan, or why there is none
   std::atomic<std::uint64_t> peak_followed_{0}, kernel_count_{0};

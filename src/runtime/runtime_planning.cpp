@@ -119,6 +119,29 @@ void Runtime::record_unknown(std::uint64_t signature) {
   allocator_->for_each_live([this](void* tensor, std::uint64_t bytes) { recorder_->announce(tensor, bytes); });
 }
 
+void Runtime::watch_plan(const StepRecord& step) {
+  std::optional<PlanWatch::Verdict> verdict;
+  {
+    const std::lock_guard lock(watch_mutex_);
+    const std::uint64_t followed = follower_->totals().followed_steps;
+    const double seconds = static_cast<double>(step.end_nanoseconds - step.start_nanoseconds) / 1e9;
+    verdict = watch_.step(step.signature, seconds, followed != followed_before_);
+    followed_before_ = followed;
+  }
+  if (!verdict) return;
+  log_(DEEPTM_LOG_INFO, "plan: " + verdict->why);
+  switch (verdict->advice) {
+    case PlanWatch::Advice::kRecordAgain:
+      recorder_->forget(step.signature);
+      return;
+    case PlanWatch::Advice::kRest:
+    case PlanWatch::Advice::kGiveUp:
+      return follower_->let_follow(step.signature, false);
+    case PlanWatch::Advice::kFollow:
+      return follower_->let_follow(step.signature, true);
+  }
+}
+
 // The first line stays for the summary: as a rule it is about the step that trains.
 void Runtime::tell_plan(const std::string& line) {
   const std::lock_guard lock(planning_mutex_);
