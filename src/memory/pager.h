@@ -285,25 +285,22 @@ class Pager {
   mutable std::mutex mutex_;
   std::condition_variable work_;    // something for the workers, or a transit has ended that one waits for
   std::condition_variable frames_;  // for bring(): a frame may be had
-  std::uint32_t movers_ = 0;        // that wait for it
   LazyArray<Chunk> chunks_;
   LivePages live_;
-  std::vector<std::uint32_t> free_frames_;  // pool slots with a frame that holds nothing
-  std::vector<std::uint32_t> empty_slots_;
-  std::uint32_t slots_ = 0;                // pool slots ever used
-  std::optional<SlowFrames> slow_frames_;  // none: the slow tier is reached by transfers
-  std::vector<std::uint32_t> free_stores_;
-  std::uint32_t stores_ = 0;  // slow slots ever used
   std::vector<std::uint32_t> resident_;
-  std::deque<std::uint32_t> dead_;  // resident chunks without a live page; entries may be out of date
-  std::uint32_t dead_count_ = 0;
-  std::deque<std::uint32_t> aside_, standby_;  // oldest first; entries may be out of date
-  std::uint32_t aside_count_ = 0;
-  std::uint32_t standby_count_ = 0;
+  std::vector<std::uint32_t> free_frames_;  // pool slots with a frame that holds nothing
+  std::vector<std::uint32_t> empty_slots_, free_stores_;
+  std::uint32_t slots_ = 0, stores_ = 0;   // of the pool and of the slow tier, ever used
+  std::optional<SlowFrames> slow_frames_;  // none: the slow tier is reached by transfers
+  // Oldest first. Entries may be out of date: the counts are not.
+  std::deque<std::uint32_t> dead_;  // resident chunks without a live page
+  std::deque<std::uint32_t> aside_, standby_;
+  std::deque<std::uint32_t> demanded_, ahead_;
+  std::uint32_t dead_count_ = 0, aside_count_ = 0, standby_count_ = 0, ahead_count_ = 0;
   std::uint32_t evicting_ = 0;
-  std::uint32_t making_ = 0;                    // frames that are being made
-  std::deque<std::uint32_t> demanded_, ahead_;  // those of ahead_ that are not `queued` any more count for nothing
-  std::uint32_t ahead_count_ = 0;
+  std::uint32_t making_ = 0;    // frames that are being made
+  std::uint32_t movers_ = 0;    // that wait for a frame
+  std::uint32_t failures_ = 0;  // failed writes in a row
   struct Victim {
     bool kept;
     std::uint32_t until_use;  // positions of the plan; of what is not known to be used the most
@@ -312,12 +309,11 @@ class Pager {
   std::deque<Victim> victims_;       // what is not kept first, then used farthest in future, then least recently used
   std::uint32_t victims_found_ = 0;  // tick
   std::uint32_t all_kept_at_ = 0;    // tick: nothing could be evicted but what a plan keeps
-  bool victims_running_ = false;     // they belong to running kernels: nothing else is left
   std::unordered_map<std::uint32_t, std::uint64_t> waiting_;  // chunk -> since when
   std::uint64_t waiting_since_ = 0;
-  std::uint32_t failures_ = 0;  // failed writes in a row
   PagerStats stats_;
   std::atomic<std::uint64_t> bytes_in_{0}, bytes_out_{0}, waits_{0}, wait_nanoseconds_{0};
+  bool victims_running_ = false;  // they belong to running kernels: nothing else is left
   bool stop_ = false;
 
   int stop_event_ = -1;

@@ -64,8 +64,9 @@ std::optional<PlanWatch::Verdict> PlanWatch::judge(Kind& kind) {
   kind.followed.clear();
   const bool is_due = kind.rounds++ >= (1U << kind.recorded) - 1;
   if (!kind.demand.empty() && kind.measured > kClearlySlower * median(kind.demand)) {
-    const std::string why = fmt::format("steps take {:.3f} s, and took {:.3f} s paged on demand: a few are paged so again",
-                                        kind.measured, median(kind.demand));
+    const std::string why =
+        fmt::format("steps take {:.3f} s, and took {:.3f} s paged on demand: a few are paged so again", kind.measured,
+                    median(kind.demand));
     enter(kind, State::kResting);
     return Verdict{Advice::kRest, why};
   }
@@ -74,9 +75,10 @@ std::optional<PlanWatch::Verdict> PlanWatch::judge(Kind& kind) {
     return std::nullopt;
   ++kind.recorded;
   enter(kind, State::kRecorded);
-  return Verdict{Advice::kRecordAgain, fmt::format("steps take {:.3f} s, {:.3f} s were predicted: they are recorded and "
-                                                   "planned for again",
-                                                   kind.measured, kind.predicted)};
+  return Verdict{Advice::kRecordAgain,
+                 fmt::format("steps take {:.3f} s, {:.3f} s were predicted: they are recorded and "
+                             "planned for again",
+                             kind.measured, kind.predicted)};
 }
 
 std::optional<PlanWatch::Verdict> PlanWatch::compare(Kind& kind) {

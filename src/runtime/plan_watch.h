@@ -39,8 +39,8 @@ class PlanWatch {
   struct Kind {
     State state = State::kUnplanned;
     double predicted = 0.0, measured = 0.0;  // seconds a step; of the last round
-    std::vector<double> demand, followed;  // seconds of the latest steps
-    std::uint32_t skipped = 0;             // steps since the state began
+    std::vector<double> demand, followed;    // seconds of the latest steps
+    std::uint32_t skipped = 0;               // steps since the state began
     std::uint32_t rounds = 0, recorded = 0;
   };
   static void enter(Kind& kind, State state);
