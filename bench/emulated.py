@@ -8,11 +8,16 @@ import pathlib
 import subprocess
 
 MACHINE, FAST = "optane-4dimm", "20%"
-POLICIES = ("first-touch", "lru", "autotm-sync", "sentinel", "deeptm-heat", "deeptm-sync", "deeptm")
+# By how copies run; what makes no difference is run once and stands in both tables.
+POLICIES = {
+    "sync": ("first-touch", "lru", "autotm-sync", "sentinel", "deeptm-heat", "deeptm-sync", "deeptm"),
+    "async": ("first-touch", "lru", "autotm-sync", "sentinel", "deeptm-async", "deeptm"),
+}
+BETWEEN_KERNELS = ("first-touch", "lru", "autotm-sync")  # whatever the mode
 # Of these models the weights, which AutoTM keeps in fast memory, are more than a fifth of the peak at such batches.
-WEIGHTS_MOVE = ("resnet50", "vgg19")
+WEIGHTS_MOVE = ("resnet50", "vgg19", "alexnet")
 # A third of a second to a second a step on two free cores, everything fast.
-CELLS = {"mobilenet": (16, 128), "resnet50": (8, 128), "vgg19": (4, 96)}
+CELLS = {"mobilenet": (16, 128), "resnet50": (8, 128), "vgg19": (4, 96), "alexnet": (16, 224), "inception_v4": (2, 128)}
 
 
 class Bench:
@@ -40,8 +45,8 @@ class Bench:
         return row, json.loads(out.read_text()), command
 
 
-def policies_for(model):
-    return [f"{policy}+weights" if policy.startswith("autotm") and model in WEIGHTS_MOVE else policy for policy in POLICIES]
+def full_name(policy, model):
+    return f"{policy}+weights" if policy.startswith("autotm") and model in WEIGHTS_MOVE else policy
 
 
 def rank(rows, field):
@@ -64,16 +69,23 @@ def at_recorded_pace(row):
 
 
 def emulated_rows(bench, rounds):
-    """Each policy on the emulated machine, everything fast in turn with it."""
-    rows = []
-    for policy in policies_for(bench.model):
-        options = ["--emulate", MACHINE, "--graph", bench.graph, "--policy", policy, "--fast", FAST]
-        row, record, command = bench.train(*options, "--rounds", rounds, "--steps", "4", "--warmup", "2")
-        row |= {"kind": "emulated", "policy": policy, **record["emulation"], "host": record["machine"], "command": command}
-        row["performance_paced"] = at_recorded_pace(row)
-        rows.append(row)
-    for field in ("performance_paced", "performance_simulated"):
-        rank(rows, field)
+    """By mode, each policy on the emulated machine, everything fast in turn with it."""
+    rows = {"sync": [], "async": []}
+    for mode, policies in POLICIES.items():
+        for policy in policies:
+            if mode == "async" and policy in BETWEEN_KERNELS:
+                same = next(row for row in rows["sync"] if row["policy"] == full_name(policy, bench.model))
+                rows[mode].append(same | {"mode": mode})
+                continue
+            name = full_name(policy, bench.model)
+            options = ["--emulate", MACHINE, "--graph", bench.graph, "--policy", name, "--mode", mode, "--fast", FAST]
+            row, record, command = bench.train(*options, "--rounds", rounds, "--steps", "4", "--warmup", "2")
+            row |= {"kind": "emulated", "policy": name, "mode": mode, **record["emulation"]}
+            row |= {"host": record["machine"], "command": command}
+            row["performance_paced"] = at_recorded_pace(row)
+            rows[mode].append(row)
+        for field in ("performance_paced", "performance_simulated"):
+            rank(rows[mode], field)
     return rows
 
 
@@ -94,14 +106,14 @@ def file_row(bench, rounds):
     }
 
 
-LINE = "{:<10} {:<26} {:<9} {:>8} {:>8} {:>10} {:>5} {:>6}"
-HEAD = LINE.format("model", "policy", "kind", "live", "at pace", "simulated", "rank", "sim.")
+LINE = "{:<13} {:<26} {:<6} {:<9} {:>8} {:>8} {:>10} {:>5} {:>6}"
+HEAD = LINE.format("model", "policy", "copies", "kind", "live", "at pace", "simulated", "rank", "sim.")
 
 
 def line(row):
     live, paced, simulated = (f"{row[field]:.3f}" if field in row else "" for field in ("performance", "performance_paced", "performance_simulated"))
     return LINE.format(
-        row["model"], row["policy"], row["kind"], live, paced, simulated, row.get("rank_paced", ""), row.get("rank_simulated", "")
+        row["model"], row["policy"], row.get("mode", ""), row["kind"], live, paced, simulated, row.get("rank_paced", ""), row.get("rank_simulated", "")
     )
 
 
@@ -111,10 +123,12 @@ def emulated(program, folder, models, rounds):
     for model in models:
         bench = Bench(program, folder, model)
         bench.record()
-        rows = emulated_rows(bench, rounds)
-        alike, pairs = pairs_in_order(rows)
-        rows.append(file_row(bench, rounds))
-        for row in rows:
-            print(line(row), flush=True)
-        print(f"{model}: {alike} of {pairs} pairs of policies in the simulator's order", flush=True)
-        yield from rows
+        for mode, rows in emulated_rows(bench, rounds).items():
+            for row in rows:
+                print(line(row), flush=True)
+                yield row
+            alike, pairs = pairs_in_order(rows)
+            print(f"{model}, {mode}: {alike} of {pairs} pairs of policies in the simulator's order", flush=True)
+        row = file_row(bench, rounds)
+        print(line(row), flush=True)
+        yield row
