@@ -86,6 +86,13 @@ TEST_F(PlanWatchTest, APlanIsFollowedAgainWhereTheMachineHasBecomeSlower) {
   EXPECT_FALSE(run(50, 2.2, true));
 }
 
+TEST_F(PlanWatchTest, WhatIsToBeMeasuredIsFollowedWhateverItGives) {
+  watch_ = PlanWatch(false);
+  run(8, 2.0, false);
+  watch_.planned(kStep, 2.9);
+  EXPECT_FALSE(run(100, 3.0, true));
+}
+
 TEST_F(PlanWatchTest, EachKindOfStepIsWatchedByItself) {
   run(8, 2.0, false);
   run(8, 0.2, false, 18);

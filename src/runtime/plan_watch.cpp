@@ -63,7 +63,7 @@ std::optional<PlanWatch::Verdict> PlanWatch::judge(Kind& kind) {
   kind.measured = median(kind.followed);
   kind.followed.clear();
   const bool is_due = kind.rounds++ >= (1U << kind.recorded) - 1;
-  if (!kind.demand.empty() && kind.measured > kClearlySlower * median(kind.demand)) {
+  if (gives_up_ && !kind.demand.empty() && kind.measured > kClearlySlower * median(kind.demand)) {
     const std::string why =
         fmt::format("steps take {:.3f} s, and took {:.3f} s paged on demand: a few are paged so again", kind.measured,
                     median(kind.demand));

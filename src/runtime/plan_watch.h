@@ -29,6 +29,9 @@ class PlanWatch {
     std::string why;  // for people, without a full stop
   };
 
+  // Not gives_up: plans are followed whatever demand does, as those of policies that are to be measured.
+  explicit PlanWatch(bool gives_up = true) : gives_up_(gives_up) {}
+
   // There is a plan for steps of this signature from now on.
   void planned(std::uint64_t signature, double predicted_seconds);
   // A step has ended; followed: to its end, by a plan.
@@ -47,6 +50,7 @@ class PlanWatch {
   std::optional<Verdict> judge(Kind& kind);
   std::optional<Verdict> compare(Kind& kind);
 
+  bool gives_up_;
   std::map<std::uint64_t, Kind> kinds_;  // by signature
 };
 

@@ -44,6 +44,7 @@ void Runtime::start_recording() {
 }
 
 void Runtime::start_planner() {
+  watch_ = PlanWatch(config_.policy == "deeptm");  // others are chosen to be measured
   BackgroundPlanner::Hooks hooks;
   hooks.machine = [this] { return machine_of_run(); };
   hooks.made = [this](std::shared_ptr<const LivePlan> plan, double seconds) {
