@@ -73,11 +73,11 @@ def emulated_rows(bench, rounds):
     rows = {"sync": [], "async": []}
     for mode, policies in POLICIES.items():
         for policy in policies:
+            name = full_name(policy, bench.model)
             if mode == "async" and policy in BETWEEN_KERNELS:
-                same = next(row for row in rows["sync"] if row["policy"] == full_name(policy, bench.model))
+                same = next(row for row in rows["sync"] if row["policy"] == name)
                 rows[mode].append(same | {"mode": mode})
                 continue
-            name = full_name(policy, bench.model)
             options = ["--emulate", MACHINE, "--graph", bench.graph, "--policy", name, "--mode", mode, "--fast", FAST]
             row, record, command = bench.train(*options, "--rounds", rounds, "--steps", "4", "--warmup", "2")
             row |= {"kind": "emulated", "policy": name, "mode": mode, **record["emulation"]}

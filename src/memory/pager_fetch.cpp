@@ -207,6 +207,7 @@ void Pager::read_in(Lock& lock, std::span<const std::uint32_t> chunks, Priority 
 }
 
 void Pager::put(Lock& lock, std::span<const std::uint32_t> chunks) {
+  if (chunks.empty()) return;
   lock.unlock();
   for (const std::uint32_t chunk : chunks) {
     const int error = transfer_own(chunk_address(chunk), true, slot_address(chunks_[chunk].frame_slot));

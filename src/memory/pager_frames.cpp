@@ -158,7 +158,7 @@ void Pager::place_at_birth(Lock& lock, ChunkRange chunks) {
     frames_left = frames_left && fetch(lock, c, false);
     if (!frames_left) queue_ahead(c);
   }
-  if (!placing.empty()) put(lock, placing);
+  put(lock, placing);
   if (!frames_left) work_.notify_all();
 }
 
