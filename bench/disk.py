@@ -3,8 +3,11 @@
 
 import concurrent.futures
 import contextlib
+import json
 import mmap
 import os
+import signal
+import subprocess
 import tempfile
 import time
 
@@ -53,6 +56,28 @@ def rates(folder, seconds=1.0):
     with _direct_file(folder) as handle:
         ways = {"read": (os.preadv,), "write": (os.pwritev,), "both": (os.preadv, os.pwritev)}
         return {name: _rate(handle, calls, seconds) for name, calls in ways.items()}
+
+
+class Transfers:
+    """Meanwhile fio reads and writes so much a second by direct I/O, if the disk can; then `rate` is what it did."""
+
+    def __init__(self, folder, bytes_per_second):
+        self._folder, self._wanted, self.rate = folder, int(bytes_per_second), None
+
+    def __enter__(self):
+        jobs = [option for way in ("read", "write") for option in (f"--name={way}", f"--rw={way}")]
+        self._directory = tempfile.TemporaryDirectory(prefix="disk-", dir=self._folder)
+        command = ["fio", f"--directory={self._directory.name}", f"--size={FILE_BYTES}", f"--bs={PIECE}", "--iodepth=4", "--direct=1"]
+        command += ["--ioengine=io_uring", f"--rate={self._wanted}", "--time_based", "--runtime=1d", "--output-format=json", *jobs]
+        self._fio = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        return self
+
+    def __exit__(self, *_):
+        self._fio.send_signal(signal.SIGINT)
+        report = self._fio.communicate()[0]
+        self._directory.cleanup()
+        jobs = json.loads(report[report.index("{") :])["jobs"]
+        self.rate = {job["jobname"]: job[job["jobname"]]["bw_bytes"] for job in jobs}
 
 
 def least_seconds(bytes_each_way, rate):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training under plans, on demand, and by the kernel's swap, each in a memory cgroup that has room for stock's memory beside
-its tensors and for the fast limit; beside stock without a limit, and the bound that the disk allows."""
+its tensors and for the fast limit; beside stock without a limit, and the bound that the disk allows: the least bytes that have
+to be read and written take the disk some time, and the processors some of theirs, which stock beside fio loses just so."""
 
 import os
 import statistics
@@ -15,11 +16,11 @@ from training import train
 # Steps of one to eight seconds on two free cores, everything fast.
 CELLS = {
     "vgg19": (8, 160),
-    "resnet50": (32, 160),
+    "resnet50": (16, 160),
     "resnet152": (8, 160),
-    "inception_v4": (16, 160),
-    "mobilenet": (64, 160),
-    "alexnet": (128, 224),
+    "inception_v4": (8, 160),
+    "mobilenet": (32, 160),
+    "alexnet": (64, 224),
 }
 STEPS = 10
 WARMUP, WARMUP_SECONDS = 8, 30  # recorded, planned for and followed by then
@@ -39,7 +40,7 @@ class Cell:
     def __init__(self, model, percent, stock, peak):
         self.model, self.percent, self.peak = model, percent, peak
         self.fast, self.cgroup_bytes = limits(stock, peak, percent)
-        self.runs = {}
+        self.runs, self.beside = {}, []
 
     def add(self, policy, figures):
         self.runs.setdefault(policy, []).append(figures)
@@ -47,7 +48,9 @@ class Cell:
     def rows(self, stock_seconds, rates):
         rate = {name: statistics.median(one[name] for one in rates) for name in rates[0]}
         least = self.peak - self.fast
-        bound_seconds = max(stock_seconds, disk.least_seconds(least, rate))
+        disk_seconds = disk.least_seconds(least, rate)
+        beside_seconds = statistics.median(self.beside)
+        bound_seconds = max(stock_seconds, disk_seconds, beside_seconds)
         batch, image = CELLS[self.model]
         for policy, runs in self.runs.items():
             # A round that took too long says only what a step takes at least, and so does the median then.
@@ -56,7 +59,8 @@ class Cell:
             row |= {"fast_limit_bytes": self.fast, "cgroup_bytes": self.cgroup_bytes, "live_peak_bytes": self.peak}
             row |= {"policy": policy, "step_seconds": seconds, "timed_out": any(run["timed_out"] for run in runs)}
             row |= {"step_seconds_stock": stock_seconds, "performance": stock_seconds / seconds}
-            row |= {"least_bytes_each_way": least, "disk_bytes_per_second": rate, "bound_seconds": bound_seconds}
+            row |= {"least_bytes_each_way": least, "disk_bytes_per_second": rate, "disk_seconds": disk_seconds}
+            row |= {"stock_beside_fio_seconds": beside_seconds, "bound_seconds": bound_seconds}
             row |= {"bound": stock_seconds / bound_seconds, "share_of_bound": bound_seconds / seconds}
             row |= {name: runs[-1].get(name) for name in FIGURES} | {"runs": runs}
             yield row
@@ -103,6 +107,14 @@ class Bench:
             self.group.wait_until_empty()
             return {"step_seconds": (self.limit_seconds - self.start_seconds) / steps, "timed_out": True}
 
+    def beside(self, cell, stock_seconds):
+        """What stock's step takes while fio moves the least bytes of the cell during it."""
+        least = cell.peak - cell.fast
+        with disk.Transfers(self.place, least / stock_seconds) as transfers:
+            seconds = self.workload(STEPS, 2).run("beside")["median_step_seconds"]
+        moved = seconds * statistics.mean(transfers.rate.values())
+        cell.beside.append(stock_seconds + (seconds - stock_seconds) * least / moved)
+
     def managed(self, cell, policy):
         self.group.limit(cell.cgroup_bytes)
         options = ("--slow", f"file:{self.place}", "--steps", STEPS, "--warmup", WARMUP, "--warmup-seconds", WARMUP_SECONDS)
@@ -125,7 +137,7 @@ class Bench:
             cell.add("swap", self.within(SWAP_WARMUP + SWAP_STEPS, run))
 
     def rows(self, percents, rounds):
-        """All of one model, in turn. Swap, which is slow, has one round."""
+        """All of one model, in turn, between two of stock. Swap, which is slow, has one round."""
         stock, rates, cells = [], [], []
         for number in range(rounds):
             result = self.stock()
@@ -135,10 +147,12 @@ class Bench:
                 cells = [Cell(self.model, percent, result, peak) for percent in percents]
             rates.append(disk.rates(self.place))
             for cell in cells:
+                self.beside(cell, stock[-1])
                 for policy in reversed(policies()):
                     self.managed(cell, policy)
                 if number == 0:
                     self.swapped(cell)
+        stock.append(self.stock()["median_step_seconds"])
         for cell in cells:
             yield from cell.rows(statistics.median(stock), rates)
 
