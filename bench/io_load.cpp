@@ -124,7 +124,7 @@ Transfers::Transfers(Tier& tier, const Memory& memory, Load load, const Transfer
   for (const Direction direction : {Direction::kRead, Direction::kWrite}) {
     for (unsigned thread = 0; has(load, direction) && thread < how.threads; ++thread) {
       add([&tier, &memory, direction, thread, how](const std::stop_token& stop) {
-        if (how.short_turns) prefer_short_turns();
+        if (how.short_turns) prefer_short_turns("bench");
         // Places of the half that are this thread's, in order or not; memory is taken in another order.
         const std::uint64_t count = Memory::kPart / how.chunk_bytes, share = kHalf / how.threads;
         std::vector<std::uint64_t> places(share / how.chunk_bytes), slots(count);
@@ -150,7 +150,7 @@ Transfers::Transfers(Tier& tier, const Memory& memory, Load load, const Transfer
 
 void fetch_at_random(Tier& tier, std::byte* to, const TransferLoad& how, int count, std::vector<double>& seconds) {
   std::jthread([&] {
-    if (how.short_turns) prefer_short_turns();
+    if (how.short_turns) prefer_short_turns("bench");
     std::mt19937_64 random(seconds.size());
     for (int i = 0; i < count; ++i) {
       sleep_seconds(static_cast<double>(random() % 10'000) / 1e6);

@@ -193,7 +193,7 @@ def beyond(arguments):
 
 
 def overhead(_):
-    """What DeepTM costs a kernel that has one new tensor, when everything fits."""
+    """What DeepTM costs a kernel that has one new tensor, when everything fits; and the kernels of a step with a plan."""
     costs = {
         row["run_name"]: row["real_time"]
         for row in google_benchmark("memory_bench", "--benchmark_filter=^BM_Kernel", "--benchmark_repetitions=5")
@@ -202,7 +202,9 @@ def overhead(_):
     row = {"kind": "measured", "policy": "demand", "unit": "ns"}
     row |= {"begin_and_end": costs["BM_KernelBeginEnd"], "allocate_and_free": costs["BM_KernelTensor"]}
     row |= {"sum": row["begin_and_end"] + row["allocate_and_free"], "together": costs["BM_KernelWithTensor"]}
-    return [tell(row)]
+    command = [CHECKOUT / "build/bin/follow_bench", CHECKOUT / "graphs/mobilenet.graph.json.zst"]
+    followed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return [tell(row)] + [tell({"kind": "measured", "step": "mobilenet, replayed"} | row) for row in followed]
 
 
 # They take a quarter of an hour to some hours, so only by name.
