@@ -55,14 +55,14 @@ TEST_F(PagerPlanTest, AKernelPassesThroughWhatDoesNotFitBesideWhatIsKept) {
   pager_.running().add(*entry, chunks(passed, kLong));
   pager_.touch(chunks(passed, kLong));
   EXPECT_TRUE(holds(passed, kLong, 2));
-  // Until the first ones have passed it takes a few frames of what is kept.
   std::uint32_t stayed = 0;
   for (std::size_t at = 0; at < kKept; at += kChunk) stayed += pager_.resident(chunks(kept + at, kChunk)) ? 1 : 0;
-  EXPECT_GE(stayed, 8U);
+  EXPECT_GE(stayed, 30U);
   pager_.running().leave(*entry);
   const auto after = pager_.stats();
   EXPECT_GE(after.bytes_in - before.bytes_in, kLong - (64 - 32) * kChunk);
-  EXPECT_LE(after.bytes_in - before.bytes_in, kLong);  // each once
+  // Each once, but for a few that lay there at the begin and left for the first that came.
+  EXPECT_LE(after.bytes_in - before.bytes_in, kLong + 16 * kChunk);
   EXPECT_TRUE(holds(kept, kKept, 1));
   memory_.expect_within_limit();
 }

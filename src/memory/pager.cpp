@@ -211,14 +211,15 @@ Result<void> Pager::reserve_for(std::uint64_t chunks_live) {
   return slow_->reserve(wanted * options_.chunk_bytes);
 }
 
-void Pager::queue_ahead(std::uint32_t chunk) {
+bool Pager::queue_ahead(std::uint32_t chunk) {
   Chunk& c = chunks_[chunk];
   const std::uint64_t most = stats_.frames / 4;
-  if (c.queued != 0 || ahead_count_ >= most) return;
+  if (c.queued != 0 || ahead_count_ >= most) return false;
   if (ahead_.size() >= 2 * most) std::erase_if(ahead_, [this](std::uint32_t a) { return chunks_[a].queued == 0; });
   c.queued = 1;
   ++ahead_count_;
   ahead_.push_back(chunk);
+  return true;
 }
 
 void Pager::pin(ChunkRange chunks) {
@@ -237,13 +238,15 @@ void Pager::touch(ChunkRange chunks) {
   }
   if (!away) return;
   Lock lock(mutex_);
+  std::uint32_t queued = 0;
   for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
     const ChunkState state = chunks_[c].state.load(std::memory_order_relaxed);
     if (state == ChunkState::kAside || state == ChunkState::kStandby) fetch(lock, c, false);
     if (state == ChunkState::kEvicting) chunks_[c].wanted = 1;
-    if (state == ChunkState::kSlow || state == ChunkState::kEmpty) queue_ahead(c);
+    if (state == ChunkState::kSlow || state == ChunkState::kEmpty) queued += queue_ahead(c) ? 1 : 0;
   }
-  work_.notify_all();
+  // A wake costs the kernel more than all of this.
+  for (std::uint32_t i = 0; i < std::min(queued, options_.workers); ++i) work_.notify_one();
 }
 
 bool Pager::resident(ChunkRange chunks) const {

@@ -169,7 +169,7 @@ class Pager {
   void become_live(std::uint32_t chunk, std::uint32_t pages);
   void become_dead(std::uint32_t chunk);
   Result<void> reserve_for(std::uint64_t chunks_live);
-  void queue_ahead(std::uint32_t chunk);
+  bool queue_ahead(std::uint32_t chunk);  // false: it is queued already, or too many are
   void warn(const std::string& message) const;
 
   // pager_frames.cpp: where frames come from
@@ -303,12 +303,15 @@ class Pager {
   std::uint32_t failures_ = 0;  // failed writes in a row
   struct Victim {
     bool kept;
+    std::uint8_t use;         // by a running kernel: see use_of()
     std::uint32_t until_use;  // positions of the plan; of what is not known to be used the most
     std::uint32_t last_use, chunk;
   };
-  std::deque<Victim> victims_;       // what is not kept first, then used farthest in future, then least recently used
-  std::uint32_t victims_found_ = 0;  // tick
-  std::uint32_t all_kept_at_ = 0;    // tick: nothing could be evicted but what a plan keeps
+  // What is not kept first, of that the least used by running kernels, then used farthest in future, then least
+  // recently used.
+  std::deque<Victim> victims_;
+  std::uint32_t victims_found_ = 0;                           // tick
+  std::uint32_t all_kept_at_ = 0;                             // tick: nothing could be evicted but what a plan keeps
   std::unordered_map<std::uint32_t, std::uint64_t> waiting_;  // chunk -> since when
   std::uint64_t waiting_since_ = 0;
   PagerStats stats_;

@@ -16,6 +16,13 @@ namespace {
 constexpr std::uint32_t kJustNow = 16;
 // So much later than victims were listed others may have become better ones.
 constexpr std::uint32_t kFew = 2;
+// What a kernel's threads work on has come within so many ticks.
+constexpr std::uint32_t kUnderWork = 8;
+
+// How little is lost by taking a chunk that a running kernel touches: what came for it, its threads have most likely
+// passed; what was there when it began is still to be touched; what came back is touched over and over.
+constexpr std::uint8_t kNoUse = 0, kAgain = 3;
+std::uint8_t use_of(Stream stream) { return stream == Stream::kPasses ? 1 : stream == Stream::kStays ? 2 : kAgain; }
 
 }  // namespace
 
@@ -34,29 +41,36 @@ bool Pager::wants_eviction() const {
 }
 
 void Pager::refill_victims() {
-  // Of what nobody runs on; only if that is nothing, of all.
+  // Of what nobody runs on; only if that is nothing, of all. Of what a plan doesn't keep, all: a kernel's parts that
+  // came first are most likely behind it, and what is kept is meant to stay.
   std::vector<Victim> found;
   const bool planned = follows_plan_.load(std::memory_order_relaxed);
   const std::uint32_t position = position_.load(std::memory_order_relaxed);
+  // Ticks wrap after 2^32 touches; the distance to now stays right.
+  const std::uint32_t now = tick_.load(std::memory_order_relaxed);
   const auto gather = [&](bool running_too) {
     for (const std::uint32_t chunk : resident_) {
       const Chunk& c = chunks_[chunk];
       if (c.pinned != 0 || c.live_pages == 0 || c.being_born != 0) continue;
       const bool kept = planned && c.kept.load(std::memory_order_relaxed) != 0;
       const bool passed = planned && !kept && has_passed(chunk);
-      if (!running_too && !passed && running_.kernel_at(chunk)) continue;
+      const bool running = !passed && running_.kernel_at(chunk).has_value();
+      if (running && !running_too && (!planned || kept)) continue;
+      const std::uint8_t use = running ? use_of(c.stream.load(std::memory_order_relaxed)) : kNoUse;
+      if (use == kAgain && now - c.last_use.load(std::memory_order_relaxed) < kUnderWork) continue;
       const std::uint32_t next = planned ? c.next_use.load(std::memory_order_relaxed) : 0;
       const std::uint32_t until = next > position && !passed ? next - position : kNone;
-      found.push_back({kept, until, c.last_use.load(std::memory_order_relaxed), chunk});
+      found.push_back({kept, use, until, c.last_use.load(std::memory_order_relaxed), chunk});
     }
   };
   gather(false);
   victims_running_ = found.empty();
   if (victims_running_) gather(true);
-  // Ticks wrap after 2^32 touches; the distance to now stays right.
-  const std::uint32_t now = tick_.load(std::memory_order_relaxed);
   const auto before = [now](const Victim& a, const Victim& b) {
     if (a.kept != b.kept) return b.kept;
+    if (a.use != b.use) return a.use < b.use;
+    // Over and over from begin to end: what has just been passed is needed last.
+    if (a.use == kAgain) return now - a.last_use < now - b.last_use;
     if (a.until_use != b.until_use) return a.until_use > b.until_use;
     return a.last_use != b.last_use ? now - a.last_use > now - b.last_use : a.chunk < b.chunk;
   };
@@ -82,16 +96,16 @@ std::uint32_t Pager::choose_victim(bool urgent) {
       const Chunk& c = chunks_[victim.chunk];
       const bool kept = planned && c.kept.load(std::memory_order_relaxed) != 0;
       const std::uint32_t now = tick_.load(std::memory_order_relaxed);
-      const bool just_used = now - victim.last_use < kJustNow;
-      if (planned && !urgent && victim.kept == kept && (kept || just_used)) return kNone;
-      if (kept && round == 0 && now - victims_found_ > kFew) break;
+      const bool in_use = victim.use != kNoUse || now - victim.last_use < kJustNow;
+      if (planned && !urgent && victim.kept == kept && (kept || in_use)) return kNone;
+      if ((kept || victim.use == kAgain) && round == 0 && now - victims_found_ > kFew) break;
       victims_.pop_front();
       const bool same = c.state.load(std::memory_order_relaxed) == ChunkState::kResident && c.live_pages != 0 &&
                         c.last_use.load(std::memory_order_relaxed) == victim.last_use && kept == victim.kept;
       // Touched since it was listed: a second chance.
       if (!same || c.pinned != 0) continue;
       if (!running_.kernel_at(victim.chunk)) return victim.chunk;
-      const bool passed = planned && !kept && has_passed(victim.chunk);
+      const bool passed = planned && !kept && (victim.use != kNoUse || has_passed(victim.chunk));
       if (passed) chunks_[victim.chunk].stream.store(Stream::kCameBack, std::memory_order_relaxed);
       if (passed || victims_running_) return victim.chunk;
     }

@@ -20,7 +20,7 @@ LiveMigrator::~LiveMigrator() {
     ends_ = true;
     cancelled_ = true;
   }
-  asked_.notify_all();
+  for (Queue* queue : {&leaving_, &coming_}) queue->asked.notify_all();
   pager_.interrupt();
   for (std::thread& thread : threads_) thread.join();
 }
@@ -34,8 +34,9 @@ void LiveMigrator::ask(Queue& queue, std::span<const std::uint32_t> chunks) {
     const std::lock_guard lock(mutex_);
     queue.chunks.insert(queue.chunks.end(), chunks.begin(), chunks.end());
     if (threads_.empty()) start();
+    if (queue.busy == threads_each_) return;
   }
-  asked_.notify_all();
+  queue.asked.notify_one();
 }
 
 void LiveMigrator::start() {
@@ -67,12 +68,13 @@ void LiveMigrator::drain() {
 }
 
 std::vector<std::uint32_t> LiveMigrator::next(std::unique_lock<std::mutex>& lock, Queue& queue) {
-  asked_.wait(lock, [&] { return ends_ || !queue.chunks.empty(); });
+  queue.asked.wait(lock, [&] { return ends_ || !queue.chunks.empty(); });
   if (ends_) return {};
   const auto end = queue.chunks.begin() + static_cast<std::ptrdiff_t>(std::min(most_chunks_, queue.chunks.size()));
   std::vector<std::uint32_t> transaction(queue.chunks.begin(), end);
   queue.chunks.erase(queue.chunks.begin(), end);
   ++queue.busy;
+  if (!queue.chunks.empty()) queue.asked.notify_one();
   return transaction;
 }
 

@@ -40,7 +40,8 @@ class LiveMigrator {
  private:
   struct Queue {
     std::deque<std::uint32_t> chunks;
-    std::uint32_t busy = 0;  // threads that carry something out
+    std::uint32_t busy = 0;         // threads that carry something out
+    std::condition_variable asked;  // only who is free is woken: kernels that begin pay for each wake
   };
   void ask(Queue& queue, std::span<const std::uint32_t> chunks);
   void start();  // the threads; most runs have no plan and need none
@@ -53,7 +54,7 @@ class LiveMigrator {
   const std::size_t most_chunks_;
   const std::uint32_t threads_each_;  // of a direction
   std::mutex mutex_;
-  std::condition_variable asked_, done_;
+  std::condition_variable done_;
   Queue leaving_, coming_;
   std::atomic<bool> ends_{false}, cancelled_{false};
   std::vector<std::thread> threads_;
