@@ -57,7 +57,7 @@ void Pager::refill_victims() {
       const bool running = !passed && running_.kernel_at(chunk).has_value();
       if (running && !running_too && (!planned || kept)) continue;
       const std::uint8_t use = running ? use_of(c.stream.load(std::memory_order_relaxed)) : kNoUse;
-      if (use == kAgain && now - c.last_use.load(std::memory_order_relaxed) < kUnderWork) continue;
+      if (use == kAgain && !running_too && now - c.last_use.load(std::memory_order_relaxed) < kUnderWork) continue;
       const std::uint32_t next = planned ? c.next_use.load(std::memory_order_relaxed) : 0;
       const std::uint32_t until = next > position && !passed ? next - position : kNone;
       found.push_back({kept, use, until, c.last_use.load(std::memory_order_relaxed), chunk});
