@@ -68,7 +68,7 @@ void BM_ComputingBesidePlanning(benchmark::State& state) {
     alone += copies_per_second();
     BackgroundPlanner planner(must(find_policy("deeptm")), CopyMode::kAsync,
                               {.machine = [] { return find_machine("nvme"); },
-                               .made = [](std::shared_ptr<const LivePlan>, double) {},
+                               .made = [](std::shared_ptr<const LivePlan>, const Machine&, double) {},
                                .failed = [](const std::string& why) { fmt::print(stderr, "{}\n", why); }});
     planner.plan(planned);
     beside += copies_per_second();

@@ -33,7 +33,9 @@ class Told {
   BackgroundPlanner::Hooks hooks(Result<Machine> machine = tiny_machine()) {
     BackgroundPlanner::Hooks hooks;
     hooks.machine = [this, machine] { return ++machines, machine; };
-    hooks.made = [this](std::shared_ptr<const LivePlan> plan, double) { tell([&] { plans.push_back(plan); }); };
+    hooks.made = [this](std::shared_ptr<const LivePlan> plan, const Machine&, double) {
+      tell([&] { plans.push_back(plan); });
+    };
     hooks.failed = [this](const std::string& line) { tell([&] { lines.push_back(line); }); };
     return hooks;
   }

@@ -31,6 +31,8 @@ Subcommand add_verify(CLI::App& app);
 Subcommand add_simulate(CLI::App& app);
 Subcommand add_compare(CLI::App& app);
 Subcommand add_capacity(CLI::App& app);
+Subcommand add_trace(CLI::App& app);
+Subcommand add_report(CLI::App& app);
 Subcommand add_reproduce(CLI::App& app);
 Subcommand add_calibrate(CLI::App& app);
 

@@ -89,9 +89,10 @@ int main(std::vector<std::string> arguments) {
   app.set_version_flag("--version", std::string("deeptm ") + DEEPTM_VERSION);
   app.require_subcommand(1);
   const std::vector<Subcommand> subcommands = {
-      add_run(app, command), add_train(app),     add_record(app),    add_show(app),     add_synthesize(app),
-      add_aggregate(app),    add_plan(app),      add_verify(app),    add_simulate(app), add_compare(app),
-      add_capacity(app),     add_reproduce(app), add_calibrate(app), add_doctor(app)};
+      add_run(app, command), add_train(app),     add_record(app),    add_show(app),
+      add_synthesize(app),   add_aggregate(app), add_plan(app),      add_verify(app),
+      add_simulate(app),     add_compare(app),   add_capacity(app),  add_trace(app),
+      add_report(app),       add_reproduce(app), add_calibrate(app), add_doctor(app)};
   app.footer(
       "Examples:\n"
       "  deeptm run --fast 4GiB -- python train.py          your own script in 4 GiB\n"
@@ -105,6 +106,8 @@ int main(std::vector<std::string> arguments) {
       "  deeptm synthesize chain --tensors 5000 -o chain.graph.json   a step of any size that nobody recorded\n"
       "  deeptm compare graphs/*.zst --fast 10%,20%          policies on modelled machines\n"
       "  deeptm capacity graphs/*.zst --target 90%           the memory to buy for 90 % of the speed\n"
+      "  deeptm report --graph graphs/mobilenet.graph.json.zst --plan plan.json   a plan as an HTML page\n"
+      "  deeptm trace graphs/mobilenet.graph.json.zst plan.json      the same for Perfetto\n"
       "  deeptm reproduce --quick                            the DeepTM paper's evaluation, ours beside what was "
       "published\n"
       "  deeptm calibrate -o machine.json                   this machine, for --machine\n"

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/files.h"
+#include "cli/checked_plan.h"
 #include "cli/command_line.h"
 #include "cli/planning_options.h"
 #include "cli/training_options.h"
@@ -36,8 +37,7 @@ struct PlanOptions {
 };
 
 struct CheckOptions {
-  std::string graph, plan, machine = "optane";
-  std::uint32_t batch = 0;
+  PlanFiles files;
   bool json = false;
 };
 
@@ -128,41 +128,23 @@ int make_plan(PlanOptions& options) {
   return 0;
 }
 
-// A plan that is right, and what it is for; or the exit code of what has been told.
-struct Checked {
-  Setting setting;
-  Plan plan;
-};
-
-tl::expected<Checked, int> load_checked(const CheckOptions& options) {
-  auto setting = load_setting(options.graph, options.machine, options.batch);
-  if (!setting) return tl::unexpected(refuse(setting.error().message));
-  auto plan = read_plan(options.plan, setting->graph, setting->machine);
-  if (!plan) return tl::unexpected(refuse(plan.error().message));
-  if (const auto fault = verify(setting->graph, setting->machine, *plan)) {
-    return tl::unexpected(
-        refuse(fmt::format("{}: {}: {}", options.plan, to_string(fault->kind), fault->text), kFailed));
-  }
-  return Checked{std::move(*setting), std::move(*plan)};
-}
-
 int check_plan(const CheckOptions& options) {
-  const auto checked = load_checked(options);
-  if (!checked) return checked.error();
+  const auto checked = load_checked(options.files);
+  if (!checked) return refuse(checked.error().message, checked.error().exit_code);
   const Plan& plan = checked->plan;
-  fmt::print("{}: right ({} births, {} moves{}, {} of fast memory)\n", options.plan, plan.births.size(),
+  fmt::print("{}: right ({} births, {} moves{}, {} of fast memory)\n", options.files.plan, plan.births.size(),
              plan.moves.size(), recomputes_of(plan), format_bytes(plan.fast_bytes));
   return 0;
 }
 
 // What the fast limit and what lives in the slow tiers cost.
-double dollars_of(const Checked& checked, const Timeline& timeline) {
+double dollars_of(const CheckedPlan& checked, const Timeline& timeline) {
   auto bytes = timeline.peak_bytes;
   bytes[0] = checked.plan.fast_bytes;
   return memory_dollars(checked.setting.machine, bytes);
 }
 
-nlohmann::json to_json(const Checked& checked, const Timeline& timeline) {
+nlohmann::json to_json(const CheckedPlan& checked, const Timeline& timeline) {
   const double all_fast_seconds = checked.setting.costs.all_fast_seconds();
   return {{"performance", all_fast_seconds / timeline.step_seconds},
           {"step_seconds", timeline.step_seconds},
@@ -179,8 +161,8 @@ nlohmann::json to_json(const Checked& checked, const Timeline& timeline) {
 }
 
 int simulate_plan(const CheckOptions& options) {
-  const auto checked = load_checked(options);
-  if (!checked) return checked.error();
+  const auto checked = load_checked(options.files);
+  if (!checked) return refuse(checked.error().message, checked.error().exit_code);
   const auto& [setting, plan] = *checked;
   const Timeline timeline = simulate(setting.graph, setting.machine, setting.costs, plan);
   const double fast = setting.costs.all_fast_seconds();
@@ -206,10 +188,9 @@ Subcommand add_check(CLI::App& app, const char* name, const char* summary, const
                      int (*run)(const CheckOptions&)) {
   auto* sub = app.add_subcommand(name, summary);
   auto options = std::make_shared<CheckOptions>();
-  sub->add_option("graph", options->graph, "the step graph that the plan is for")->required();
-  sub->add_option("plan", options->plan, "the plan")->required();
-  sub->add_option("--machine", options->machine, "the machine that the plan is for")->capture_default_str();
-  sub->add_option("--batch", options->batch, "scale the graph to this batch, as it was for the plan");
+  sub->add_option("graph", options->files.graph, "the step graph that the plan is for")->required();
+  sub->add_option("plan", options->files.plan, "the plan")->required();
+  options->files.add_machine_to(*sub);
   if (run == simulate_plan) sub->add_flag("--json", options->json, "print JSON");
   example(sub, shown);
   return {sub, [options, run] { return run(*options); }};

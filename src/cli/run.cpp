@@ -8,6 +8,7 @@
 #include "cli/follow_options.h"
 #include "cli/memory_options.h"
 #include "cli/output.h"
+#include "cli/report_data.h"
 #include "cli/stack.h"
 #include "launch/run_record.h"
 #include "launch/summary.h"
@@ -19,6 +20,7 @@ struct Options {
   MemoryOptions memory;
   FollowOptions follow;
   EmulationOptions emulation;
+  RunReport report;
   std::string record, json;
 };
 
@@ -39,7 +41,7 @@ RunRecord record_of(const std::vector<std::string>& command, const MemorySetting
   return record;
 }
 
-int run(const Options& options, std::vector<std::string> command) {
+int run(Options& options, std::vector<std::string> command) {
   if (command.empty()) return refuse("run: no command; write it behind --: deeptm run --fast 4GiB -- python train.py");
   if (options.memory.fast.empty() && options.follow.plan.empty()) return refuse("--fast is required");
   auto settings = settings_of(options.memory, options.follow, options.emulation, 0);
@@ -47,6 +49,7 @@ int run(const Options& options, std::vector<std::string> command) {
   for (const std::string& file : {options.record, options.json}) {
     if (auto works = check_output(file); !works) return refuse("run: " + works.error().message);
   }
+  if (auto works = options.report.prepare(*settings); !works) return refuse("run: " + works.error().message);
   if (!options.record.empty()) settings->record_file = std::filesystem::absolute(options.record);
 
   const auto stack = find_stack_for(command);
@@ -62,11 +65,12 @@ int run(const Options& options, std::vector<std::string> command) {
   if (const auto run = emulated(*settings, *done)) {
     for (const std::string& line : emulation_lines(*run)) say(line);
   }
-  if (!options.json.empty()) {
-    auto written = write_json(options.json, to_json(record_of(command, *settings, *done)));
-    if (!written)
-      return refuse(written.error().message, done->outcome.exit_code != 0 ? done->outcome.exit_code : kFailed);
-  }
+  const auto record = to_json(record_of(command, *settings, *done));
+  Result<void> written;
+  if (!options.json.empty()) written = write_json(options.json, record);
+  if (written) written = options.report.write(record);
+  if (!written)
+    return refuse(written.error().message, done->outcome.exit_code != 0 ? done->outcome.exit_code : kFailed);
   return done->outcome.exit_code;
 }
 
@@ -82,6 +86,7 @@ Subcommand add_run(CLI::App& app, const std::vector<std::string>& command) {
   options->emulation.add_to(*sub);
   sub->add_option("--record", options->record, "write the step graph of the first training steps to this file");
   sub->add_option("--json", options->json, "write what was measured to this file");
+  options->report.add_to(*sub);
   example(sub, "deeptm run --fast 4GiB --slow file:/var/tmp -- python train.py --epochs 3");
   return {sub, [options, command] { return run(*options, command); }};
 }

@@ -11,6 +11,7 @@
 #include "cli/follow_options.h"
 #include "cli/memory_options.h"
 #include "cli/output.h"
+#include "cli/report_data.h"
 #include "cli/stack.h"
 #include "cli/workload_options.h"
 #include "launch/experiment.h"
@@ -27,6 +28,7 @@ struct Options {
   Workload workload;
   bool compare = false, check = false;
   unsigned rounds = 3, inter_op = 1;
+  RunReport report;
   std::string json, results = "results";
 };
 
@@ -139,7 +141,7 @@ RunRecord record_for(const Options& options, const MemorySettings& settings) {
   return record;
 }
 
-int run(const Options& options) {
+int run(Options& options) {
   if (options.check && options.inter_op != 1) {
     return refuse("train: --check needs --inter-op 1: with more operations at a time TensorFlow differs from itself");
   }
@@ -152,6 +154,7 @@ int run(const Options& options) {
   auto settings = settings_of(options.memory, options.follow, options.emulation, options.workload.batch);
   if (!settings) return refuse("train: " + settings.error().message);
   if (auto works = check_output(options.json); !works) return refuse("train: --json " + works.error().message);
+  if (auto works = options.report.prepare(*settings); !works) return refuse("train: " + works.error().message);
   const auto stack = find_stack();
   if (!stack) return refuse(stack.error().message, kFailed);
   if (auto same = check_framework(*settings, stack->adapter); !same) return refuse("train: " + same.error().message);
@@ -179,6 +182,7 @@ int run(const Options& options) {
   if (!options.json.empty()) {
     if (auto written = write_json(options.json, json); !written) return refuse(written.error().message, kFailed);
   }
+  if (auto written = options.report.write(json); !written) return refuse(written.error().message, kFailed);
   fmt::print("files: {}\n", file.string());
   return record.differences && !record.differences->empty() ? kFailed : 0;
 }
@@ -207,6 +211,7 @@ Subcommand add_train(CLI::App& app) {
       ->capture_default_str();
   sub->add_flag("--check", options->check, "prove losses, weights and optimizer state bit-identical to stock");
   sub->add_option("--json", options->json, "write what was measured to this file, too");
+  options->report.add_to(*sub);
   sub->add_option("--results", options->results, "folder for what is measured")->capture_default_str();
   example(sub, "deeptm train mobilenet --batch 32 --image 96 --steps 12 --fast 20% --check");
   return {sub, [options] { return run(*options); }};

@@ -32,18 +32,17 @@ void describe_steps(std::vector<StepRecord> training, std::size_t wanted, RunFig
   if (wanted != 0 && training.size() > wanted)
     training.erase(training.begin(), training.end() - static_cast<std::ptrdiff_t>(wanted));
   if (training.empty()) return;
-  std::vector<double> times;
   PerStep mean;
   const double share = 1.0 / static_cast<double>(training.size());
   for (const StepRecord& step : training) {
-    times.push_back(seconds(step.end_nanoseconds - step.start_nanoseconds));
-    mean.seconds += share * times.back();
+    figures.step_seconds.push_back(seconds(step.end_nanoseconds - step.start_nanoseconds));
+    mean.seconds += share * figures.step_seconds.back();
     mean.bytes_in += share * static_cast<double>(step.bytes_in);
     mean.bytes_out += share * static_cast<double>(step.bytes_out);
     mean.waits += share * static_cast<double>(step.waits);
     mean.wait_seconds += share * seconds(step.wait_nanoseconds);
   }
-  figures.median_step_seconds = median(std::move(times));
+  figures.median_step_seconds = median(figures.step_seconds);
   figures.per_step = mean;
 }
 

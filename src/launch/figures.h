@@ -39,7 +39,8 @@ struct RunFigures {
   std::uint32_t other_processes = 0;
   std::uint64_t steps = 0;                                 // of any kind
   std::uint64_t training_steps = 0, evaluation_steps = 0;  // among the last Telemetry::kSteps
-  std::optional<double> median_step_seconds;               // of the training steps
+  std::vector<double> step_seconds;                        // of the training steps that were looked at, in order
+  std::optional<double> median_step_seconds;               // of them
   std::optional<PerStep> per_step;
   std::uint64_t fast_limit_bytes = 0, fast_peak_bytes = 0, live_peak_bytes = 0, footprint_peak_bytes = 0;
   std::uint64_t slow_reserved_bytes = 0;

@@ -50,7 +50,8 @@ struct MemorySettings {
   std::uint64_t chunk_bytes = 0;  // 0: chosen by the runtime
   std::optional<std::uint32_t> workers;
   std::string remap = "auto";
-  std::filesystem::path record_file;  // "": nothing is recorded
+  std::filesystem::path record_file;    // "": nothing is recorded
+  std::filesystem::path plan_folder{};  // "": plans are not kept
   PlanningSettings planning{};
   std::optional<EmulationSettings> emulation{};
 };

@@ -28,6 +28,21 @@ json machine_json() {
           {"memory_bytes", machine.memory_bytes}};
 }
 
+constexpr std::size_t kMostSteps = 1000, kMostWaits = 20;
+
+// The last training steps, and the kernels that waited longest.
+void add_details(const RunFigures& figures, json& out) {
+  const auto& seconds = figures.step_seconds;
+  const std::size_t left_out = seconds.size() - std::min(seconds.size(), kMostSteps);
+  out["each_step_seconds"] =
+      std::vector<double>(seconds.begin() + static_cast<std::ptrdiff_t>(left_out), seconds.end());
+  out["kernel_waits"] = json::array();
+  for (const KernelWait& wait : figures.kernel_waits) {
+    if (out["kernel_waits"].size() == kMostWaits) break;
+    out["kernel_waits"].push_back({{"kernel", wait.kernel}, {"waits", wait.waits}, {"seconds", wait.seconds}});
+  }
+}
+
 void add_memory(const RunFigures& figures, json& out) {
   const auto if_managed = [&](const json& value) { return figures.managed ? value : json(nullptr); };
   out["fast_limit_bytes"] = if_managed(figures.fast_limit_bytes);
@@ -100,6 +115,7 @@ json to_json(const RunRecord& record) {
   out["step_seconds_stock_defaults"] = or_null(record.step_seconds_stock_defaults);
   if (record.emulation) out["emulation"] = to_json(*record.emulation);
   add_memory(record.figures, out);
+  add_details(record.figures, out);
   out["bit_identical"] = record.differences ? json(record.differences->empty()) : json(nullptr);
   out["differences"] = or_null(record.differences);
   out["machine"] = machine_json();

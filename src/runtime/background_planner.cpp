@@ -135,7 +135,7 @@ void BackgroundPlanner::plan_one(RecordedStep step) {
     if (stopped_) return;
     if (!plan) return hooks_.failed(what + ": " + plan.error().message);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-    hooks_.made(std::make_shared<const LivePlan>(std::move(*plan)), taken.count());
+    hooks_.made(std::make_shared<const LivePlan>(std::move(*plan)), *machine_, taken.count());
   } catch (const std::exception& error) {
     hooks_.failed(what + ": " + error.what());
   }

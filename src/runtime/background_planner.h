@@ -43,7 +43,7 @@ class BackgroundPlanner {
   struct Hooks {  // called on the planner's thread
     // Asked once, before the first plan.
     std::function<Result<Machine>()> machine;
-    std::function<void(std::shared_ptr<const LivePlan>, double seconds_it_took)> made;
+    std::function<void(std::shared_ptr<const LivePlan>, const Machine&, double seconds_it_took)> made;
     // Why there is no plan for a step, in one line.
     std::function<void(const std::string&)> failed;
   };

@@ -110,6 +110,7 @@ Result<RuntimeConfig> parse_config(std::string_view json) {
   fields.get("framework", config.framework, Need::kOptional);
   fields.get("telemetry", config.telemetry, Need::kOptional);
   read_planning(fields, config);
+  fields.get("plan_folder", config.plan_folder, Need::kOptional);
   fields.get("emulation_file", config.emulation_file, Need::kOptional);
   fields.get("launcher", config.launcher, Need::kOptional);
   fields.refuse_others();

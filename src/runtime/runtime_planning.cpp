@@ -11,6 +11,7 @@
 #include "graph/graph_file.h"
 #include "machine/machine_json.h"
 #include "runtime/plan_file.h"
+#include "runtime/plan_folder.h"
 #include "runtime/run_machine.h"
 #include "runtime/runtime.h"
 #include "runtime/slow_tier.h"
@@ -47,9 +48,12 @@ void Runtime::start_planner() {
   watch_ = PlanWatch(config_.policy == "deeptm");  // others are chosen to be measured
   BackgroundPlanner::Hooks hooks;
   hooks.machine = [this] { return machine_of_run(); };
-  hooks.made = [this](std::shared_ptr<const LivePlan> plan, double seconds) {
+  hooks.made = [this](std::shared_ptr<const LivePlan> plan, const Machine& machine, double seconds) {
     tell_plan(fmt::format("{}: {}, made in {:.1f} s", describe(plan->graph), describe(*plan), seconds));
-    adopt(std::move(plan));
+    adopt(plan);
+    if (config_.plan_folder.empty() || plan->graph.origin.step_kind != GraphStepKind::kTraining) return;
+    if (auto written = PlanFolder(config_.plan_folder).write(*plan, machine); !written)
+      log_(DEEPTM_LOG_WARNING, "the plan is followed, but not kept: " + written.error().message);
   };
   hooks.failed = [this](const std::string& why) { tell_plan("no plan for " + why); };
   // The configuration was checked when it was read.
