@@ -39,8 +39,12 @@ class Texts {
 struct Wait {
   double seconds = 0.0;
   KernelIndex kernel = 0;
+  bool stalls = false;  // before the kernel; else it works on slow bytes
+};
+
+struct Remedy {
   std::optional<TensorIndex> tensor;
-  std::string remedy;
+  std::string text;
 };
 
 class StepView {
@@ -105,8 +109,8 @@ class StepView {
       kind.push_back(micro[t] ? 2 : tensor.persistent ? 1 : 0);
       address.push_back(tensor.foreign ? json() : json(addresses[t]));
     }
-    return {{"name", name}, {"bytes", bytes}, {"fast", fast}, {"first", first},     {"last", last},
-            {"uses", uses}, {"kind", kind},   {"address", std::move(address)}};
+    return {{"name", name}, {"bytes", bytes}, {"fast", fast}, {"first", first},
+            {"last", last}, {"uses", uses},   {"kind", kind}, {"address", std::move(address)}};
   }
 
   json moves() const {
@@ -154,34 +158,35 @@ class StepView {
     return last;
   }
 
-  Wait stall_before(KernelIndex k, double seconds) const {
-    Wait wait{seconds, k, {}, "shorter copies: faster slow memory"};
+  Remedy of_stall(KernelIndex k, double seconds) const {
+    Remedy remedy{{}, "shorter copies: faster slow memory"};
     const auto m = last_move_before(k);
-    if (!m) return wait;
+    if (!m) return remedy;
     const Move& move = plan_.moves[*m];
-    wait.tensor = move.tensor;
-    const double rate = static_cast<double>(move.bytes()) / std::max(1e-9, timeline_.moves[*m].end - timeline_.moves[*m].start);
+    remedy.tensor = move.tensor;
+    const double rate =
+        static_cast<double>(move.bytes()) / std::max(1e-9, timeline_.moves[*m].end - timeline_.moves[*m].start);
     const auto missing = static_cast<std::uint64_t>(std::min(seconds * rate, static_cast<double>(move.bytes())));
-    wait.remedy = move.to == 0
-                      ? fmt::format("{} of it kept in fast memory, or the copy begun {:.1f} ms earlier",
-                                    format_bytes(missing), seconds * 1e3)
-                      : fmt::format("{} more fast memory, so that it can leave later", format_bytes(missing));
-    return wait;
+    remedy.text = move.to == 0 ? fmt::format("{} of it kept in fast memory, or the copy begun {:.1f} ms earlier",
+                                             format_bytes(missing), seconds * 1e3)
+                               : fmt::format("{} more fast memory, so that it can leave later", format_bytes(missing));
+    return remedy;
   }
 
-  Wait slow_operands(KernelIndex k, double seconds) const {
-    Wait wait{seconds, k, {}, ""};
+  Remedy of_slow_operands(KernelIndex k) const {
+    Remedy remedy;
     double most = 0.0;
     std::uint64_t bytes = 0;
     for (const AccessCost& access : costs_.of(costs_.kernels[k])) {
       const double extra = *std::max_element(access.extra_seconds.begin(), access.extra_seconds.end());
       if (extra <= most) continue;
       most = extra;
-      wait.tensor = access.tensor;
+      remedy.tensor = access.tensor;
       bytes = graph_.tensors[access.tensor].bytes;
     }
-    wait.remedy = fmt::format("works on bytes in the slow tier: up to {} more fast memory during it", format_bytes(bytes));
-    return wait;
+    remedy.text =
+        fmt::format("works on bytes in the slow tier: up to {} more fast memory during it", format_bytes(bytes));
+    return remedy;
   }
 
   json waits() {
@@ -189,19 +194,21 @@ class StepView {
     double before = 0.0;
     for (KernelIndex k = 0; k < graph_.kernels.size(); ++k) {
       const Span& span = timeline_.kernels[k];
-      const double stall = span.start - before, slow = timeline_.kernel_work[k] - costs_.seconds(costs_.kernels[k], 0.0);
-      if (stall > 1e-6) found.push_back(stall_before(k, stall));
-      if (slow > 1e-6) found.push_back(slow_operands(k, slow));
+      const double stall = span.start - before,
+                   slow = timeline_.kernel_work[k] - costs_.seconds(costs_.kernels[k], 0.0);
+      if (stall > 1e-6) found.push_back({stall, k, true});
+      if (slow > 1e-6) found.push_back({slow, k, false});
       before = span.end;
     }
     std::stable_sort(found.begin(), found.end(), [](const Wait& a, const Wait& b) { return a.seconds > b.seconds; });
     found.resize(std::min(found.size(), kMostWaits));
     json list = json::array();
     for (const Wait& wait : found) {
+      const Remedy remedy = wait.stalls ? of_stall(wait.kernel, wait.seconds) : of_slow_operands(wait.kernel);
       list.push_back({{"seconds", rounded(wait.seconds)},
                       {"kernel", wait.kernel},
-                      {"tensor", wait.tensor ? json(*wait.tensor) : json()},
-                      {"remedy", wait.remedy}});
+                      {"tensor", remedy.tensor ? json(*remedy.tensor) : json()},
+                      {"remedy", remedy.text}});
     }
     return list;
   }
