@@ -7,7 +7,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdlib>
 #include <vector>
 
@@ -145,9 +144,8 @@ std::string measure(const StepGraph& graph, std::string_view what, std::uint64_t
   const auto runtime = must(Runtime::create(config, [](deeptm_log_level, const std::string&) {}));
   std::uint64_t moved = 0;
   if (planned) {
-    RecordedStep step{graph, 0, fast_bytes, runtime->pager().chunk_bytes()};
     // What does not fit into chunks is in the tensors' way as well.
-    step.fast_bytes = fast_bytes * 9 / 10;
+    RecordedStep step{graph, 0, fast_bytes * 9 / 10, runtime->pager().chunk_bytes()};
     auto plan = must(plan_step(std::move(step), must(find_run_machine("nvme", "file")), must(find_policy("deeptm")),
                                CopyMode::kAsync, [] { return false; }));
     moved = plan.bytes_in + plan.bytes_out;

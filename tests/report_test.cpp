@@ -77,7 +77,11 @@ TEST(ReportPage, NothingInTheDataEndsTheScript) {
 TEST(RunView, ShowsPredictedBesideMeasured) {
   const ThereAndBack step;
   const json planned = step_view(step.graph, step.machine, step.costs, step.plan);
-  const json record = {{"kind", "measured"}, {"command", "train"}, {"config_hash", "0"}, {"step_seconds", 12.5}, {"config", {{"a", {{"b", 1}}}}}};
+  const json record = {{"kind", "measured"},
+                       {"command", "train"},
+                       {"config_hash", "0"},
+                       {"step_seconds", 12.5},
+                       {"config", {{"a", {{"b", 1}}}}}};
   const auto view = run_view(record, planned);
   ASSERT_TRUE(view) << view.error().message;
   EXPECT_EQ(view->measured["rows"][0]["measured"], "12.500 s");
@@ -97,7 +101,8 @@ TEST(TableViews, CapacityHasALineForEachPolicyAndMachine) {
   const json unplanned = {{"machine", "m"}, {"policy", "p"}, {"fast_bytes", 5}, {"error", "no"}};
   const auto view = capacity_view({{"target", 0.9}, {"graphs", {{{"graph", "g"}, {"points", {unplanned, point}}}}}});
   ASSERT_TRUE(view) << view.error().message;
-  EXPECT_EQ((*view)[0]["lines"], json::array({{{"name", "p on m"}, {"points", json::array({json::array({10, 0.5})})}}}));
+  EXPECT_EQ((*view)[0]["lines"],
+            json::array({{{"name", "p on m"}, {"points", json::array({json::array({10, 0.5})})}}}));
 }
 
 TEST(Trace, CountsEachCopyOnce) {

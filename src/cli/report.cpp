@@ -52,16 +52,17 @@ Result<void> add_record(json& data, const std::string& file) {
 int run(const Options& options) {
   if (options.run.empty() && options.files.plan.empty() && options.compare.empty() && options.capacity.empty())
     return refuse("report: nothing to show: give a run's record, --plan, --compare or --capacity");
-  if (options.files.plan.empty() != options.files.graph.empty()) return refuse("report: --plan and --graph go together");
+  if (options.files.plan.empty() != options.files.graph.empty())
+    return refuse("report: --plan and --graph go together");
   if (auto works = check_output(options.output); !works) return refuse("report: --output " + works.error().message);
   json data = empty_report();
   if (!options.files.plan.empty()) {
     if (auto added = add_step(data, options.files); !added)
       return refuse("report: " + added.error().message, added.error().exit_code);
   }
-  for (const auto& added : {add_record(data, options.run),
-                            add_view(data, "comparison", options.compare, comparison_view),
-                            add_view(data, "capacity", options.capacity, capacity_view)}) {
+  for (const auto& added :
+       {add_record(data, options.run), add_view(data, "comparison", options.compare, comparison_view),
+        add_view(data, "capacity", options.capacity, capacity_view)}) {
     if (!added) return refuse("report: " + added.error().message);
   }
   if (!options.title.empty()) data["title"] = options.title;

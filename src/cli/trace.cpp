@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // deeptm trace: a planned step for Perfetto.
+#include "report/trace.h"
+
 #include <fmt/format.h>
 
 #include <memory>
@@ -8,7 +10,6 @@
 #include "cli/checked_plan.h"
 #include "cli/command_line.h"
 #include "cli/output.h"
-#include "report/trace.h"
 
 namespace deeptm::cli {
 namespace {

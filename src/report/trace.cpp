@@ -34,7 +34,8 @@ json counters(const Machine& machine, const Timeline& timeline, KernelIndex k) {
   json bytes = json::object();
   const std::size_t tiers = machine.tiers.size();
   for (std::size_t t = 0; t < tiers; ++t) bytes[machine.tiers[t].name] = timeline.occupancy[k * tiers + t];
-  return {{"ph", "C"}, {"pid", 1}, {"name", "bytes"}, {"ts", timeline.kernels[k].start * 1e6}, {"args", std::move(bytes)}};
+  return {
+      {"ph", "C"}, {"pid", 1}, {"name", "bytes"}, {"ts", timeline.kernels[k].start * 1e6}, {"args", std::move(bytes)}};
 }
 
 }  // namespace
@@ -47,7 +48,8 @@ json trace(const StepGraph& graph, const Machine& machine, const StepCosts& cost
   double before = 0.0;
   for (KernelIndex k = 0; k < graph.kernels.size(); ++k) {
     const Span& span = timeline.kernels[k];
-    if (span.start > before) events.push_back(complete(kStalls, "before " + graph.kernels[k].name, "stall", {before, span.start}));
+    if (span.start > before)
+      events.push_back(complete(kStalls, "before " + graph.kernels[k].name, "stall", {before, span.start}));
     json kernel = complete(kKernels, graph.kernels[k].name, "kernel", span);
     kernel["args"] = {{"kernel", k}, {"type", graph.kernels[k].type}};
     events.push_back(std::move(kernel));
