@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <map>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "pager_fixture.h"
@@ -62,6 +63,16 @@ TEST(RangeHeap, TakesAGivenRangeWhereItIsFree) {
   EXPECT_TRUE(heap.take(10, 90));
 }
 
+TEST(RangeHeap, TheFirstBehindAPageThatIsLongEnough) {
+  RangeHeap heap(100, 100);
+  EXPECT_EQ(heap.allocate_behind(0, 10), 100u);
+  EXPECT_EQ(heap.allocate_behind(150, 20), 150u);
+  EXPECT_EQ(heap.allocate_behind(120, 30), 120u);  // up to what is taken
+  EXPECT_EQ(heap.allocate_behind(120, 10), 170u);
+  EXPECT_EQ(heap.allocate_behind(120, 21), std::nullopt);
+  EXPECT_EQ(heap.allocate_behind(100, 10), 110u);
+}
+
 // Against the plainest model: no two live ranges overlap, and everything merges back into one.
 TEST(RangeHeap, RandomUseNeverOverlaps) {
   const unsigned seed = std::random_device{}();
@@ -74,7 +85,9 @@ TEST(RangeHeap, RandomUseNeverOverlaps) {
     if (random() % 2 == 0) {
       const std::uint64_t pages = 1 + random() % 200, alignment = 1u << random() % 5;
       std::optional<std::uint64_t> at = random() % kPages / alignment * alignment;
-      if (random() % 2 != 0 || !heap.take(*at, pages)) at = heap.allocate(pages, alignment);
+      if (random() % 2 != 0 || !heap.take(*at, pages)) {
+        at = alignment == 1 ? heap.allocate_behind(random() % kPages, pages) : heap.allocate(pages, alignment);
+      }
       if (!at) continue;
       ASSERT_EQ(*at % alignment, 0u);
       ASSERT_LE(*at + pages, kPages);
@@ -227,6 +240,49 @@ TEST(TensorAllocator, WhatIsAliveAgreesWithWhatIsToldMeanwhile) {
   });
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(heard, live_tensors(*memory.allocator));
+}
+
+TEST(TensorAllocator, WhatMovesLiesInTheOrderOfItsBirthsApartFromWhatStays) {
+  Memory memory(small_chunks(64));
+  constexpr std::uint64_t kBytes = 20'000;  // five pages of a chunk's sixteen
+  const auto allocate = [&](Foreseen::Moves moves, std::uint32_t step) {
+    return memory.allocate(kBytes, {.moves = moves, .step = step});
+  };
+  std::vector<std::byte*> moving, staying, others;
+  for (int i = 0; i < 12; ++i) {
+    moving.push_back(allocate(Foreseen::Moves::kYes, 1));
+    staying.push_back(allocate(Foreseen::Moves::kNever, 1));
+    others.push_back(allocate(Foreseen::Moves::kUnknown, 1));
+  }
+  std::map<std::uint32_t, std::set<int>> kinds;
+  int kind = 0;
+  for (const auto& tensors : {moving, staying, others}) {
+    for (const std::byte* tensor : tensors) {
+      const ChunkRange chunks = memory.pager->chunks_of(tensor, kBytes);
+      for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) kinds[c].insert(kind);
+    }
+    ++kind;
+  }
+  for (const auto& [chunk, in_it] : kinds) EXPECT_EQ(in_it.size(), 1u) << chunk;
+  for (std::size_t i = 1; i < moving.size(); ++i) EXPECT_EQ(moving[i], moving[i - 1] + 5 * kPageBytes);
+
+  // What died is left alone until the next step begins, which has the same addresses again but for what lives on.
+  for (int i = 0; i < 6; ++i) memory.allocator->release(moving[static_cast<std::size_t>(i)]);
+  EXPECT_EQ(allocate(Foreseen::Moves::kYes, 1), moving.back() + 5 * kPageBytes);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(allocate(Foreseen::Moves::kYes, 2), moving[static_cast<std::size_t>(i)]);
+  EXPECT_EQ(allocate(Foreseen::Moves::kYes, 2), moving.back() + 10 * kPageBytes);
+}
+
+TEST(TensorAllocator, WhereThePartOfWhatMovesIsFullAnotherTakesIt) {
+  Memory memory(small_chunks(64));
+  const std::uint64_t bytes = memory.pager->arena_bytes() / 8;
+  std::vector<std::byte*> tensors;
+  for (int i = 0; i < 4; ++i) {
+    tensors.push_back(memory.allocate(bytes, {.fast_bytes = 0, .moves = Foreseen::Moves::kYes, .step = 1}));
+  }
+  EXPECT_EQ(live_tensors(*memory.allocator).size(), tensors.size());
+  for (std::byte* tensor : tensors) EXPECT_EQ(memory.allocator->release(tensor), bytes);
+  EXPECT_EQ(memory.allocator->stats().live_bytes, 0u);
 }
 
 TEST(TensorAllocator, CountsLiveBytesAndPeak) {

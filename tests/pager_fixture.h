@@ -61,8 +61,8 @@ struct Memory {
     allocator = std::make_unique<TensorAllocator>(*pager);
   }
 
-  std::byte* allocate(std::size_t bytes, std::size_t fast_bytes = Pager::kAllFast) {
-    auto tensor = allocator->allocate(bytes, 64, fast_bytes);
+  std::byte* allocate(std::size_t bytes, const Foreseen& foreseen = {}) {
+    auto tensor = allocator->allocate(bytes, 64, foreseen);
     if (!tensor) throw std::runtime_error(tensor.error().message);
     return static_cast<std::byte*>(*tensor);
   }

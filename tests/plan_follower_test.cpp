@@ -134,7 +134,7 @@ class PlanFollowerTest : public ::testing::Test {
   }
   void end() { follower_.end(running_); }
   std::byte* allocate(std::uint64_t bytes) {
-    std::byte* tensor = memory_.allocate(bytes, follower_.fast_at_birth(running_, bytes));
+    std::byte* tensor = memory_.allocate(bytes, follower_.foresee(running_, bytes));
     follower_.born(running_, tensor, bytes);
     return tensor;
   }
@@ -181,6 +181,28 @@ TEST_F(PlanFollowerTest, BytesLeaveAndComeBackBeforeAnyoneWaits) {
   // Each time before the kernel read it; 4 chunks of A can stand by meanwhile.
   EXPECT_GE(came_back_, (1 + 2 + 3 + 4 + 5) * 16 * kChunk);
   memory_.expect_within_limit();
+}
+
+TEST_F(PlanFollowerTest, ForeseesWhatABufferWillDo) {
+  const StepGraph graph = there_and_back(20 * kChunk, 60 * kChunk);
+  follower_.adopt(live(graph, there_and_back_plan(graph)), numbers_of(graph));
+  using Moves = Foreseen::Moves;
+  EXPECT_EQ(follower_.foresee(running_, 20 * kChunk).moves, Moves::kUnknown);
+  std::vector<std::uint32_t> steps;
+  for (int i = 0; i < 2; ++i) {
+    ++step_;
+    begin(0);
+    EXPECT_EQ(follower_.foresee(running_, 20 * kChunk).moves, Moves::kYes);
+    EXPECT_EQ(follower_.foresee(running_, 20 * kChunk + 1).moves, Moves::kUnknown);
+    steps.push_back(follower_.foresee(running_, 20 * kChunk).step);
+    end();
+    begin(1);
+    EXPECT_EQ(follower_.foresee(running_, 60 * kChunk).moves, Moves::kNever);
+    EXPECT_EQ(follower_.foresee(running_, 60 * kChunk).fast_bytes, 60 * kChunk);
+    end();
+    for (const std::uint32_t k : {2U, 3U}) begin(k), end();
+  }
+  EXPECT_NE(steps[0], steps[1]);
 }
 
 TEST_F(PlanFollowerTest, AnotherSizeLeavesThePlanAndIsPagedOnDemand) {

@@ -90,7 +90,8 @@ TEST(RuntimeConfig, ChunksAreAsLargeAsTheLimitAllows) {
   using deeptm::choose_chunk_bytes;
   EXPECT_EQ(choose_chunk_bytes(std::uint64_t{4} << 30), 2u << 20);
   EXPECT_EQ(choose_chunk_bytes(std::uint64_t{128} << 20), 2u << 20);  // exactly 64 frames
-  EXPECT_EQ(choose_chunk_bytes(std::uint64_t{127} << 20), 1u << 20);
+  EXPECT_EQ(choose_chunk_bytes(std::uint64_t{127} << 20), 256u << 10);
+  EXPECT_EQ(choose_chunk_bytes(std::uint64_t{15} << 20), 128u << 10);
   EXPECT_EQ(choose_chunk_bytes(std::uint64_t{1} << 20), 64u << 10);
 }
 

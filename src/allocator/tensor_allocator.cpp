@@ -16,22 +16,30 @@ constexpr std::uint64_t kPinnedShare = 8;
 // Released ranges of one size that are remembered.
 constexpr std::size_t kMostRemembered = 16;
 
-// A whole number of chunks, the given share of the arena.
-std::uint64_t part(const Pager& pager, std::uint64_t share) {
-  return pager.arena_bytes() / share / pager.chunk_bytes() * pager.chunk_bytes();
+// Sixteenths of the arena at which its parts begin.
+enum Part : std::uint64_t { kMicro = 0, kSmall = 1, kLarge = 3, kStaying = 12, kMoving = 13, kEnd = 16 };
+
+// Whole chunks.
+std::uint64_t begin_of(const Pager& pager, Part part) {
+  const std::uint64_t chunks = pager.arena_bytes() / pager.chunk_bytes();
+  return chunks * part / kEnd * pager.chunk_bytes();
+}
+
+RangeHeap pages_between(const Pager& pager, Part begin, Part end) {
+  const std::uint64_t first = begin_of(pager, begin) / kPageBytes;
+  return {first, begin_of(pager, end) / kPageBytes - first};
 }
 
 }  // namespace
 
 TensorAllocator::TensorAllocator(Pager& pager)
     : pager_(pager),
-      micro_bytes_(part(pager, 16)),
-      small_bytes_(part(pager, 8)),
-      slabs_{{}, {0, micro_bytes_ / kPageBytes}},
-      small_{{}, {micro_bytes_ / kPageBytes, small_bytes_ / kPageBytes}},
-      large_{{},
-             {(micro_bytes_ + small_bytes_) / kPageBytes,
-              (pager.arena_bytes() - micro_bytes_ - small_bytes_) / kPageBytes}},
+      micro_bytes_(begin_of(pager, kSmall)),
+      slabs_{{}, pages_between(pager, kMicro, kSmall)},
+      small_{{}, pages_between(pager, kSmall, kLarge)},
+      large_{{}, pages_between(pager, kLarge, kStaying)},
+      staying_{{}, pages_between(pager, kStaying, kMoving)},
+      moving_{{}, pages_between(pager, kMoving, kEnd)},
       micro_(static_cast<std::uint32_t>(micro_bytes_ / MicroSlabs::kSlabBytes),
              {[this] { return take_slab(); }, [this](std::uint32_t slab) { give_back_slab(slab); }}),
       blocks_(pager.arena_bytes() / kPageBytes) {}
@@ -61,16 +69,16 @@ void TensorAllocator::give_back_slab(std::uint32_t slab) {
   slabs_.ranges.release(page, kPagesPerSlab);
 }
 
-Result<void*> TensorAllocator::allocate(std::uint64_t bytes, std::uint64_t alignment, std::uint64_t fast_bytes) {
+Result<void*> TensorAllocator::allocate(std::uint64_t bytes, std::uint64_t alignment, const Foreseen& foreseen) {
   alignment = std::max<std::uint64_t>(alignment, 64);
   Result<void*> tensor = nullptr;
   if (bytes <= MicroSlabs::kLargest && alignment <= MicroSlabs::kLargest) {
     const auto offset = micro_.allocate(bytes, alignment);
     if (offset) tensor = pager_.base() + *offset;
     // Without room in the region a micro tensor gets a page of its own.
-    if (!offset) tensor = allocate_pages(small_, bytes, alignment, fast_bytes);
+    if (!offset) tensor = allocate_pages(bytes, alignment, foreseen);
   } else {
-    tensor = allocate_pages(bytes <= kLargestSmall ? small_ : large_, bytes, alignment, fast_bytes);
+    tensor = allocate_pages(bytes, alignment, foreseen);
   }
   if (tensor) {
     count(bytes);
@@ -80,32 +88,63 @@ Result<void*> TensorAllocator::allocate(std::uint64_t bytes, std::uint64_t align
   return tensor;
 }
 
-Result<void*> TensorAllocator::allocate_pages(Heap& heap, std::uint64_t bytes, std::uint64_t alignment,
-                                              std::uint64_t fast_bytes) {
+Result<void*> TensorAllocator::allocate_pages(std::uint64_t bytes, std::uint64_t alignment, const Foreseen& foreseen) {
   const std::uint64_t pages = std::max<std::uint64_t>(1, bytes / kPageBytes + (bytes % kPageBytes != 0));
-  // Where memory is short what moves apart should not share chunks. What is left of the last one is for smaller ones.
-  const bool short_of_memory = pager_.anything_away();
-  const bool own_chunks = short_of_memory && bytes >= pager_.chunk_bytes() / 2;
-  const std::uint64_t aligned_pages =
-      std::max<std::uint64_t>({1, alignment / kPageBytes, own_chunks ? pager_.chunk_bytes() / kPageBytes : 1});
   std::optional<std::uint64_t> page;
   if (pages < pager_.arena_bytes() / kPageBytes) {
-    std::lock_guard lock(heap.mutex);
-    if (short_of_memory && alignment <= kPageBytes) page = take_warm(heap, pages);
-    if (!page) page = heap.ranges.allocate(pages, aligned_pages);
-    if (page) blocks_[*page] = {bytes, static_cast<std::uint32_t>(pages)};
+    // Where one part is full another one does.
+    for (Heap* heap : {&heap_for(bytes, foreseen.moves), &large_, &moving_}) {
+      const std::lock_guard lock(heap->mutex);
+      page = find_pages(*heap, pages, std::max<std::uint64_t>(1, alignment / kPageBytes), foreseen);
+      if (!page) continue;
+      blocks_[*page] = {bytes, static_cast<std::uint32_t>(pages)};
+      break;
+    }
   }
   if (!page) {
     return fail(fmt::format("no {} of consecutive addresses are left in an arena of {}", format_bytes(bytes),
                             format_bytes(pager_.arena_bytes())));
   }
   std::byte* begin = pager_.base() + *page * kPageBytes;
-  if (auto born = pager_.birth(begin, pages * kPageBytes, fast_bytes); !born) {
-    std::lock_guard lock(heap.mutex);
+  if (auto born = pager_.birth(begin, pages * kPageBytes, foreseen.fast_bytes); !born) {
+    Heap& heap = heap_of(*page);
+    const std::lock_guard lock(heap.mutex);
     heap.ranges.release(*page, pages);
     return tl::unexpected(born.error());
   }
   return begin;
+}
+
+std::optional<std::uint64_t> TensorAllocator::find_pages(Heap& heap, std::uint64_t pages, std::uint64_t alignment,
+                                                         const Foreseen& foreseen) {
+  if (&heap == &moving_ && foreseen.moves == Foreseen::Moves::kYes && alignment == 1) {
+    if (foreseen.step != moving_step_) moving_end_ = heap.ranges.first_page();
+    moving_step_ = foreseen.step;
+    const auto page = heap.ranges.allocate_behind(moving_end_, pages);
+    if (page) moving_end_ = *page + pages;
+    return page;
+  }
+  if (!pager_.anything_away()) return heap.ranges.allocate(pages, alignment);
+  if (alignment == 1) {
+    if (const auto warm = take_warm(heap, pages)) return warm;
+  }
+  // Where memory is short what moves apart should not share chunks. What is left of the last one is for smaller ones.
+  const std::uint64_t chunk_pages = pager_.chunk_bytes() / kPageBytes;
+  const bool own_chunks = foreseen.moves == Foreseen::Moves::kUnknown && pages >= chunk_pages / 2;
+  return heap.ranges.allocate(pages, std::max(alignment, own_chunks ? chunk_pages : 1));
+}
+
+TensorAllocator::Heap& TensorAllocator::heap_for(std::uint64_t bytes, Foreseen::Moves moves) {
+  if (moves == Foreseen::Moves::kYes) return moving_;
+  if (moves == Foreseen::Moves::kNever) return staying_;
+  return bytes <= kLargestSmall ? small_ : large_;
+}
+
+TensorAllocator::Heap& TensorAllocator::heap_of(std::uint64_t page) {
+  for (Heap* heap : {&small_, &large_, &staying_}) {
+    if (page < heap->ranges.end_page()) return *heap;
+  }
+  return moving_;
 }
 
 void TensorAllocator::remember(Heap& heap, std::uint64_t page, std::uint64_t pages) {
@@ -135,7 +174,7 @@ std::uint64_t TensorAllocator::release(void* tensor, const std::function<void()>
   if (offset < micro_bytes_) {
     requested = micro_.release(offset, gone);
   } else {
-    Heap& heap = offset < micro_bytes_ + small_bytes_ ? small_ : large_;
+    Heap& heap = heap_of(page);
     const Block block = blocks_[page];
     requested = block.requested;
     pager_.death(pager_.base() + offset, block.pages * kPageBytes);
@@ -150,7 +189,7 @@ std::uint64_t TensorAllocator::release(void* tensor, const std::function<void()>
 
 void TensorAllocator::for_each_live(const std::function<void(void*, std::uint64_t)>& visit) {
   micro_.for_each([&](std::uint64_t offset, std::uint64_t bytes) { visit(pager_.base() + offset, bytes); });
-  for (Heap* heap : {&small_, &large_}) {
+  for (Heap* heap : {&small_, &large_, &staying_, &moving_}) {
     std::lock_guard lock(heap->mutex);
     heap->ranges.for_each_used([&](std::uint64_t first, std::uint64_t pages) {
       for (std::uint64_t page = first; page < first + pages; page += blocks_[page].pages)

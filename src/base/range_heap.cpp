@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/range_heap.h"
 
+#include <algorithm>
+
 namespace deeptm {
 
 RangeHeap::RangeHeap(std::uint64_t first_page, std::uint64_t pages)
@@ -30,6 +32,19 @@ std::optional<std::uint64_t> RangeHeap::allocate(std::uint64_t pages, std::uint6
     if (aligned + pages > start + size) continue;
     carve(start, size, aligned, pages);
     return aligned;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> RangeHeap::allocate_behind(std::uint64_t page, std::uint64_t pages) {
+  auto range = by_start_.upper_bound(page);
+  if (range != by_start_.begin()) --range;
+  for (; range != by_start_.end(); ++range) {
+    const auto [start, size] = *range;
+    const std::uint64_t first = std::max(start, page);
+    if (first + pages > start + size) continue;
+    carve(start, size, first, pages);
+    return first;
   }
   return std::nullopt;
 }

@@ -19,13 +19,17 @@ class RangeHeap {
 
   // First page of `pages` consecutive ones, a multiple of `alignment` pages.
   std::optional<std::uint64_t> allocate(std::uint64_t pages, std::uint64_t alignment = 1);
-  // The same from a given page on, if they are free.
+  // The first that lie at or behind a page, whatever fits best. O(free ranges).
+  std::optional<std::uint64_t> allocate_behind(std::uint64_t page, std::uint64_t pages);
+  // Consecutive pages from a given one on, if they are free.
   bool take(std::uint64_t first_page, std::uint64_t pages);
   void release(std::uint64_t first_page, std::uint64_t pages);
 
   // First page and number of pages of every run without a free one, by address.
   void for_each_used(const std::function<void(std::uint64_t, std::uint64_t)>& visit) const;
 
+  std::uint64_t first_page() const { return first_page_; }
+  std::uint64_t end_page() const { return end_page_; }
   std::uint64_t used_pages() const { return used_; }
   std::size_t free_ranges() const { return by_start_.size(); }
 

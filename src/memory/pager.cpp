@@ -82,7 +82,9 @@ Pager::Pager(const PagerOptions& options, std::shared_ptr<Tier> slow, PagerHooks
       arena_(std::move(parts.arena)),
       pool_(std::move(parts.pool)),
       chunks_(options.arena_bytes / options.chunk_bytes),
-      live_(options.arena_bytes / kPageBytes) {
+      live_(options.arena_bytes / kPageBytes),
+      empty_slots_(0, pool_.bytes() / options.chunk_bytes),
+      stores_(0, options.arena_bytes / options.chunk_bytes) {
   stats_.frames = options.frames;
 }
 

@@ -30,6 +30,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/range_heap.h"
 #include "base/result.h"
 #include "memory/address_space.h"
 #include "memory/chunk.h"
@@ -180,17 +181,26 @@ class Pager {
   std::size_t populate(std::span<std::byte* const> frames, Tier* tier) const;
   // Moves a frame that nobody else can reach. EBUSY passes then: a finished direct transfer of our own lets go of its
   // pages a moment after it has said that it is done, and so does whoever looks at a huge page that is to be split.
-  int transfer_own(std::byte* to, bool to_is_watched, std::byte* from) const;
+  int transfer_own(std::byte* to, bool to_is_watched, std::byte* from, std::uint32_t chunks) const;
+  // How many of these chunks, from the first on, can move together: they adjoin, and so do their slots.
+  std::uint32_t moves_as_one(std::span<const std::uint32_t> chunks) const;
   std::uint32_t free_frame();
   std::uint32_t dead_frame(Lock& lock);
-  bool place_dead_frame(std::uint32_t chunk);
+  // Straight from the dead to the first of these chunks; to how many.
+  std::uint32_t place_dead_frames(ChunkRange chunks);
   // Off the list; what died last may soon be used again where it is.
-  std::uint32_t longest_dead();
+  std::uint32_t longest_dead() { return longest_dead(1).begin; }
+  ChunkRange longest_dead(std::uint32_t most);  // adjoining ones; from kNone on: there are none
   void place_at_birth(Lock& lock, ChunkRange chunks);
   std::uint32_t standby_frame();
-  std::uint32_t take_slot();
+  // Empty slots of the pool, side by side as far as there are such.
+  std::vector<std::uint32_t> take_slots(std::size_t count);
+  std::uint32_t take_slot() { return take_slots(1).front(); }
+  void give_back_slot(std::uint32_t slot) { empty_slots_.release(slot, 1); }
   void release_frame(std::uint32_t slot);
-  std::uint32_t take_store();
+  // Gives chunks, from the first on, places in the slow tier, side by side where there are so many: a device moves what
+  // adjoins as one piece. How many of them have one.
+  std::size_t take_stores(std::span<const std::uint32_t> chunks);
   void release_store(Chunk& c);
   std::uint64_t cheap_frames() const;
 
@@ -204,10 +214,10 @@ class Pager {
   bool take_aside(Lock& lock, bool urgent);
   // Its frame goes into a pool slot, in transit. False: it stayed where it was.
   bool take(Lock& lock, std::uint32_t chunk);
-  void take_begins(std::uint32_t chunk);
+  void take_begins(std::span<const std::uint32_t> chunks);
   // Of chunks whose taking has begun; returns those that were taken.
   std::vector<std::uint32_t> take_rest(Lock& lock, std::span<const std::uint32_t> chunks);
-  int move_aside(std::uint32_t chunk) const;
+  int move_aside(std::uint32_t first, std::uint32_t chunks) const;
   bool take_ends(Lock& lock, std::uint32_t chunk, int error);
   bool write_oldest_aside(Lock& lock);
   std::uint32_t oldest_aside();
@@ -289,9 +299,9 @@ class Pager {
   LivePages live_;
   std::vector<std::uint32_t> resident_;
   std::vector<std::uint32_t> free_frames_;  // pool slots with a frame that holds nothing
-  std::vector<std::uint32_t> empty_slots_, free_stores_;
-  std::uint32_t slots_ = 0, stores_ = 0;   // of the pool and of the slow tier, ever used
-  std::optional<SlowFrames> slow_frames_;  // none: the slow tier is reached by transfers
+  RangeHeap empty_slots_;                   // of the pool
+  RangeHeap stores_;                        // of the slow tier, a chunk each
+  std::optional<SlowFrames> slow_frames_;   // none: the slow tier is reached by transfers
   // Oldest first. Entries may be out of date: the counts are not.
   std::deque<std::uint32_t> dead_;  // resident chunks without a live page
   std::deque<std::uint32_t> aside_, standby_;

@@ -133,9 +133,9 @@ bool Pager::take_aside(Lock& lock, bool urgent) {
 }
 
 bool Pager::take(Lock& lock, std::uint32_t chunk) {
-  take_begins(chunk);
+  take_begins({&chunk, 1});
   lock.unlock();
-  const int error = move_aside(chunk);
+  const int error = move_aside(chunk, 1);
   lock.lock();
   return take_ends(lock, chunk, error);
 }
@@ -144,7 +144,15 @@ std::vector<std::uint32_t> Pager::take_rest(Lock& lock, std::span<const std::uin
   lock.unlock();
   std::vector<int> errors;
   errors.reserve(chunks.size());
-  for (const std::uint32_t chunk : chunks) errors.push_back(move_aside(chunk));
+  while (errors.size() < chunks.size()) {
+    const std::uint32_t together = moves_as_one(chunks.subspan(errors.size()));
+    const int error = move_aside(chunks[errors.size()], together);
+    if (error == 0 || together == 1) {
+      errors.insert(errors.end(), together, error);
+    } else {  // one of them is pinned
+      for (std::uint32_t i = 0; i < together; ++i) errors.push_back(move_aside(chunks[errors.size()], 1));
+    }
+  }
   lock.lock();
   std::vector<std::uint32_t> taken;
   taken.reserve(chunks.size());
@@ -154,14 +162,17 @@ std::vector<std::uint32_t> Pager::take_rest(Lock& lock, std::span<const std::uin
   return taken;
 }
 
-void Pager::take_begins(std::uint32_t chunk) {
-  chunks_[chunk].frame_slot = take_slot();
-  set_state(chunk, ChunkState::kEvicting);
+void Pager::take_begins(std::span<const std::uint32_t> chunks) {
+  const std::vector<std::uint32_t> slots = take_slots(chunks.size());
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    chunks_[chunks[i]].frame_slot = slots[i];
+    set_state(chunks[i], ChunkState::kEvicting);
+  }
 }
 
-int Pager::move_aside(std::uint32_t chunk) const {
-  return remapper_->transfer(slot_address(chunks_[chunk].frame_slot), remapper_->watches_pool(), chunk_address(chunk),
-                             options_.chunk_bytes);
+int Pager::move_aside(std::uint32_t first, std::uint32_t chunks) const {
+  return remapper_->transfer(slot_address(chunks_[first].frame_slot), remapper_->watches_pool(), chunk_address(first),
+                             chunks * options_.chunk_bytes);
 }
 
 bool Pager::take_ends(Lock& lock, std::uint32_t chunk, int error) {
@@ -171,7 +182,7 @@ bool Pager::take_ends(Lock& lock, std::uint32_t chunk, int error) {
     // EBUSY: pinned by direct I/O of somebody. Forcing it would lose that I/O's bytes; another one must go.
     if (error != EBUSY) warn(fmt::format("a chunk cannot be moved out of the arena: {}", std::strerror(error)));
     c.last_use.store(next_tick(), std::memory_order_relaxed);
-    empty_slots_.push_back(slot);
+    give_back_slot(slot);
     stay(chunk, ChunkState::kResident);
     return false;
   }
@@ -208,10 +219,12 @@ std::uint32_t Pager::oldest_aside() {
 }
 
 bool Pager::write_oldest_aside(Lock& lock) {
-  const std::uint32_t store = aside_count_ != 0 ? take_store() : kNone;
-  if (store == kNone) return false;
-  const std::uint32_t chunk = oldest_aside();
-  chunks_[chunk].store_slot = store + 1;
+  const std::uint32_t chunk = aside_count_ != 0 ? oldest_aside() : kNone;
+  if (chunk == kNone) return false;
+  if (take_stores({&chunk, 1}) == 0) {
+    aside_.push_front(chunk);
+    return false;
+  }
   set_state(chunk, ChunkState::kEvicting);
   write_out(lock, {&chunk, 1}, Priority::kDemand);
   return true;

@@ -177,6 +177,7 @@ void Pager::read_in(Lock& lock, std::span<const std::uint32_t> chunks, Priority 
     set_state(chunk, ChunkState::kFetching);
     append_segments(chunk, list);
   }
+  std::sort(list.begin(), list.end(), [](const Segment& a, const Segment& b) { return a.offset < b.offset; });
   const auto all_dead = [&] {
     return std::all_of(chunks.begin(), chunks.end(), [&](std::uint32_t c) { return chunks_[c].live_pages == 0; });
   };
@@ -209,13 +210,15 @@ void Pager::read_in(Lock& lock, std::span<const std::uint32_t> chunks, Priority 
 void Pager::put(Lock& lock, std::span<const std::uint32_t> chunks) {
   if (chunks.empty()) return;
   lock.unlock();
-  for (const std::uint32_t chunk : chunks) {
-    const int error = transfer_own(chunk_address(chunk), true, slot_address(chunks_[chunk].frame_slot));
+  for (std::size_t at = 0; at < chunks.size();) {
+    const std::uint32_t together = moves_as_one(chunks.subspan(at)), first = chunks[at];
+    const int error = transfer_own(chunk_address(first), true, slot_address(chunks_[first].frame_slot), together);
+    at += together;
     if (error != 0) hooks_.fatal(fmt::format("a frame cannot be moved into the arena: {}", std::strerror(error)));
   }
   lock.lock();
   for (const std::uint32_t chunk : chunks) {
-    empty_slots_.push_back(chunks_[chunk].frame_slot);
+    give_back_slot(chunks_[chunk].frame_slot);
     release_store(chunks_[chunk]);
     arrive(chunk);
   }

@@ -13,6 +13,23 @@ namespace {
 constexpr std::size_t kHugePageBytes = 2 << 20;
 constexpr std::uint64_t kLongestHold = 10'000'000'000;  // nanoseconds
 
+// One after another from the heap, as long as there are any; in runs, the longest that can be had first.
+std::vector<std::uint32_t> take_runs(RangeHeap& heap, std::size_t count, std::uint64_t end) {
+  std::vector<std::uint32_t> taken;
+  taken.reserve(count);
+  for (std::size_t most = count; taken.size() < count && most != 0;) {
+    const std::size_t run = std::min(most, count - taken.size());
+    const auto first = heap.allocate(run);
+    if (!first || *first + run > end) {
+      if (first) heap.release(*first, run);
+      most = run / 2;
+      continue;
+    }
+    for (std::size_t i = 0; i < run; ++i) taken.push_back(static_cast<std::uint32_t>(*first + i));
+  }
+  return taken;
+}
+
 }  // namespace
 
 std::uint64_t Pager::cheap_frames() const {
@@ -35,8 +52,8 @@ std::uint32_t Pager::cheap_frame(Lock& lock, bool from_standby) {
 std::uint32_t Pager::new_frame(Lock& lock) {
   const std::uint64_t left = stats_.frames - std::min(stats_.frames, stats_.frames_used);
   if (left == 0) return kNone;
-  std::vector<std::uint32_t> slots(std::clamp<std::uint64_t>(kHugePageBytes / options_.chunk_bytes, 1, left));
-  for (std::uint32_t& slot : slots) slot = take_slot();
+  const std::vector<std::uint32_t> slots =
+      take_slots(std::clamp<std::uint64_t>(kHugePageBytes / options_.chunk_bytes, 1, left));
   stats_.frames_used += slots.size();
   making_ += static_cast<std::uint32_t>(slots.size());
   stats_.frames_peak = std::max(stats_.frames_peak, stats_.frames_used);
@@ -47,7 +64,7 @@ std::uint32_t Pager::new_frame(Lock& lock) {
   lock.lock();
   stats_.frames_used -= slots.size() - made;
   making_ -= static_cast<std::uint32_t>(slots.size());
-  for (std::size_t i = made; i < slots.size(); ++i) empty_slots_.push_back(slots[i]);
+  for (std::size_t i = made; i < slots.size(); ++i) give_back_slot(slots[i]);
   for (std::size_t i = 1; i < made; ++i) release_frame(slots[i]);
   return made != 0 ? slots[0] : kNone;
 }
@@ -73,7 +90,7 @@ std::size_t Pager::populate(std::span<std::byte* const> frames, Tier* tier) cons
     static_cast<volatile std::byte*>(fresh->data())[at] = std::byte{1};
   }
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    const int error = transfer_own(frames[i], remapper_->watches_pool(), fresh->data() + i * chunk);
+    const int error = transfer_own(frames[i], remapper_->watches_pool(), fresh->data() + i * chunk, 1);
     if (error == 0) continue;
     warn(std::string("a new frame cannot be moved into the pool: ") + std::strerror(error));
     return i;
@@ -81,24 +98,37 @@ std::size_t Pager::populate(std::span<std::byte* const> frames, Tier* tier) cons
   return frames.size();
 }
 
-int Pager::transfer_own(std::byte* to, bool to_is_watched, std::byte* from) const {
+int Pager::transfer_own(std::byte* to, bool to_is_watched, std::byte* from, std::uint32_t chunks) const {
   const std::uint64_t since = hooks_.now_nanoseconds();
   while (true) {
-    const int error = remapper_->transfer(to, to_is_watched, from, options_.chunk_bytes);
+    const int error = remapper_->transfer(to, to_is_watched, from, chunks * options_.chunk_bytes);
     if (error != EBUSY || hooks_.now_nanoseconds() - since > kLongestHold) return error;
     std::this_thread::sleep_for(std::chrono::microseconds(5));
   }
 }
 
-std::uint32_t Pager::longest_dead() {
-  while (!dead_.empty()) {
+std::uint32_t Pager::moves_as_one(std::span<const std::uint32_t> chunks) const {
+  // mremap takes what is one mapping only, and what has moved before may not be.
+  if (!remapper_->watches_pool()) return 1;
+  const std::uint32_t slot = chunks_[chunks[0]].frame_slot;
+  std::uint32_t i = 1;
+  while (i < chunks.size() && chunks[i] == chunks[0] + i && chunks_[chunks[i]].frame_slot == slot + i) ++i;
+  return i;
+}
+
+ChunkRange Pager::longest_dead(std::uint32_t most) {
+  ChunkRange found{kNone, kNone};
+  while (!dead_.empty() && (found.begin == kNone || found.end - found.begin < most)) {
     const std::uint32_t chunk = dead_.front();
+    if (found.begin != kNone && chunk != found.end) break;
     dead_.pop_front();
     Chunk& c = chunks_[chunk];
     c.listed_dead = 0;
-    if (c.state.load(std::memory_order_relaxed) == ChunkState::kResident && c.live_pages == 0) return chunk;
+    if (c.state.load(std::memory_order_relaxed) != ChunkState::kResident || c.live_pages != 0) continue;
+    if (found.begin == kNone) found.begin = chunk;
+    found.end = chunk + 1;
   }
-  return kNone;
+  return found;
 }
 
 std::uint32_t Pager::free_frame() {
@@ -119,20 +149,28 @@ std::uint32_t Pager::dead_frame(Lock& lock) {
   return free_frame();
 }
 
-// Straight from a dead chunk. The lock is kept, so that no tensor is born there, and written, meanwhile.
-bool Pager::place_dead_frame(std::uint32_t chunk) {
-  // Not by mremap, which leaves the target unwatched for a moment.
-  const std::uint32_t dead = remapper_->watches_pool() ? longest_dead() : kNone;
-  if (dead == kNone) return false;
-  const int error = remapper_->transfer(chunk_address(chunk), true, chunk_address(dead), options_.chunk_bytes);
-  if (error != 0) {
-    stay(dead, ChunkState::kResident);
-    return false;
+// The lock is kept, so that no tensor is born there, and written, meanwhile.
+std::uint32_t Pager::place_dead_frames(ChunkRange chunks) {
+  if (!remapper_->watches_pool()) return 0;  // mremap leaves the target unwatched for a moment
+  std::uint32_t most = 0;
+  while (most < chunks.end - chunks.begin &&
+         chunks_[chunks.begin + most].state.load(std::memory_order_relaxed) == ChunkState::kEmpty)
+    ++most;
+  const ChunkRange dead = longest_dead(most);
+  if (dead.begin == kNone) return 0;
+  const std::uint32_t count = dead.end - dead.begin;
+  const int error =
+      remapper_->transfer(chunk_address(chunks.begin), true, chunk_address(dead.begin), count * options_.chunk_bytes);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (error != 0) {
+      stay(dead.begin + i, ChunkState::kResident);
+      continue;
+    }
+    ++stats_.dead_dropped;
+    set_state(dead.begin + i, ChunkState::kEmpty);
+    arrive(chunks.begin + i);
   }
-  ++stats_.dead_dropped;
-  set_state(dead, ChunkState::kEmpty);
-  arrive(chunk);
-  return true;
+  return error == 0 ? count : 0;
 }
 
 void Pager::place_at_birth(Lock& lock, ChunkRange chunks) {
@@ -143,7 +181,10 @@ void Pager::place_at_birth(Lock& lock, ChunkRange chunks) {
     const auto state = [&] { return chunks_[c].state.load(std::memory_order_relaxed); };
     if (state() == ChunkState::kResident) continue;
     if (state() == ChunkState::kEmpty && frames_left) {
-      if (place_dead_frame(c)) continue;
+      if (const std::uint32_t placed = place_dead_frames({c, chunks.end}); placed != 0) {
+        c += placed - 1;
+        continue;
+      }
       const std::uint32_t slot = cheap_frame(lock, true);
       frames_left = slot != kNone;
       // The lock may have been dropped for the frame.
@@ -174,11 +215,8 @@ std::uint32_t Pager::standby_frame() {
   return kNone;
 }
 
-std::uint32_t Pager::take_slot() {
-  if (empty_slots_.empty()) return slots_++;
-  const std::uint32_t slot = empty_slots_.back();
-  empty_slots_.pop_back();
-  return slot;
+std::vector<std::uint32_t> Pager::take_slots(std::size_t count) {
+  return take_runs(empty_slots_, count, empty_slots_.end_page());
 }
 
 void Pager::release_frame(std::uint32_t slot) {
@@ -186,18 +224,14 @@ void Pager::release_frame(std::uint32_t slot) {
   tell();
 }
 
-std::uint32_t Pager::take_store() {
-  if (!free_stores_.empty()) {
-    const std::uint32_t store = free_stores_.back();
-    free_stores_.pop_back();
-    return store;
-  }
-  if ((stores_ + 1) * options_.chunk_bytes > slow_->reserved_bytes()) return kNone;
-  return stores_++;
+std::size_t Pager::take_stores(std::span<const std::uint32_t> chunks) {
+  const auto stores = take_runs(stores_, chunks.size(), slow_->reserved_bytes() / options_.chunk_bytes);
+  for (std::size_t i = 0; i < stores.size(); ++i) chunks_[chunks[i]].store_slot = stores[i] + 1;
+  return stores.size();
 }
 
 void Pager::release_store(Chunk& c) {
-  if (c.store_slot != 0) free_stores_.push_back(c.store_slot - 1);
+  if (c.store_slot != 0) stores_.release(c.store_slot - 1, 1);
   c.store_slot = 0;
 }
 

@@ -123,7 +123,8 @@ bool Pager::vacate(std::uint32_t chunk) {
   const int error = remapper_->transfer(fast ? slot_address(slot) : slow.address(slot), true, chunk_address(chunk),
                                         options_.chunk_bytes);
   if (error != 0) {
-    (fast ? empty_slots_ : slow.empty).push_back(slot);
+    if (fast) give_back_slot(slot);
+    if (!fast) slow.empty.push_back(slot);
     stay(chunk, state);
     return false;
   }
@@ -152,7 +153,7 @@ bool Pager::place_slow(Lock& lock, std::uint32_t chunk, bool urgent) {
 
 void Pager::put_slow(Lock& lock, std::uint32_t chunk, std::uint32_t slot) {
   lock.unlock();
-  const int error = transfer_own(chunk_address(chunk), true, slow_frames_->address(slot));
+  const int error = transfer_own(chunk_address(chunk), true, slow_frames_->address(slot), 1);
   lock.lock();
   if (error != 0) hooks_.fatal(std::string("a slow frame cannot be moved into the arena: ") + std::strerror(error));
   slow_frames_->empty.push_back(slot);
@@ -187,7 +188,7 @@ void Pager::place_born_chunk(Lock& lock, std::uint32_t chunk, std::uint32_t born
   if (may_change() && (fast ? cheap_frames() != 0 : slow != kNone)) vacate(chunk);
   if (slow != kNone) slow_frames_->free.push_back(slow);
   if (!is(ChunkState::kEmpty) || (!fast && place_slow(lock, chunk, false))) return;
-  if (!place_dead_frame(chunk)) fetch(lock, chunk, false);
+  if (place_dead_frames({chunk, chunk + 1}) == 0) fetch(lock, chunk, false);
 }
 
 void Pager::move_out(Lock& lock, std::uint32_t chunk, std::uint32_t slow_slot) {

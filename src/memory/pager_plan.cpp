@@ -63,14 +63,13 @@ void Pager::send_away(std::span<const std::uint32_t> chunks) {
   leaving.reserve(chunks.size());
   Lock lock(mutex_);
   for (const std::uint32_t chunk : chunks) {
-    if (!may_leave(chunk)) continue;
-    const std::uint32_t store = take_store();
-    if (store == kNone) break;  // everything fits: there is no slow place, and no need
-    chunks_[chunk].store_slot = store + 1;
-    take_begins(chunk);
-    leaving.push_back(chunk);
+    if (may_leave(chunk)) leaving.push_back(chunk);
   }
+  std::sort(leaving.begin(), leaving.end());
+  leaving.erase(std::unique(leaving.begin(), leaving.end()), leaving.end());
+  leaving.resize(take_stores(leaving));  // where everything fits there is no slow place, and no need
   if (leaving.empty()) return;
+  take_begins(leaving);
   const std::vector<std::uint32_t> taken = take_rest(lock, leaving);
   if (!taken.empty()) write_out(lock, taken, Priority::kPlanned);
 }
@@ -113,7 +112,15 @@ std::size_t Pager::bring(std::span<const std::uint32_t> chunks, const std::atomi
       ++done;
     }
   }
-  if (!coming.empty()) read_in(lock, coming, Priority::kPlanned);
+  if (coming.empty()) return done;
+  // Side by side where they can be: what adjoins moves as one.
+  std::vector<std::uint32_t> slots;
+  slots.reserve(coming.size());
+  for (const std::uint32_t chunk : coming) slots.push_back(chunks_[chunk].frame_slot);
+  std::sort(coming.begin(), coming.end());
+  std::sort(slots.begin(), slots.end());
+  for (std::size_t i = 0; i < coming.size(); ++i) chunks_[coming[i]].frame_slot = slots[i];
+  read_in(lock, coming, Priority::kPlanned);
   return done;
 }
 

@@ -131,8 +131,10 @@ Result<RuntimeConfig> parse_config(std::string_view json) {
 std::uint64_t choose_chunk_bytes(const FastLimit& fast) {
   const auto* bytes = std::get_if<std::uint64_t>(&fast);
   if (bytes == nullptr) return kMostChunkBytes;
-  std::uint64_t chunk = kMostChunkBytes;
-  while (chunk > kLeastChunkBytes && *bytes / chunk < 64) chunk /= 2;
+  constexpr std::uint64_t kLeastFrames = 64, kSmall = 256 * kKiB;
+  if (*bytes / kMostChunkBytes >= kLeastFrames) return kMostChunkBytes;
+  std::uint64_t chunk = kSmall;
+  while (chunk > kLeastChunkBytes && *bytes / chunk < kLeastFrames) chunk /= 2;
   return chunk;
 }
 

@@ -48,8 +48,8 @@ inline constexpr std::uint64_t kLeastChunkBytes = 64 * kKiB, kMostChunkBytes = 2
 // Whether steps are recorded and planned: not where everything fits anyway, or somebody has planned already.
 bool plans_live(const RuntimeConfig& config);
 
-// The largest chunk, a power of two, that gives at least 64 frames: huge pages where the limit allows, finer paging
-// where it is small.
+// A huge page where that gives at least 64 frames: it moves as one. Else all move page by page, and the smaller ones
+// carry less that was not meant: 256 KiB, or the power of two below that gives as many frames.
 std::uint64_t choose_chunk_bytes(const FastLimit& fast);
 
 // Small chunks need more transfers under way at once to keep a disk busy.

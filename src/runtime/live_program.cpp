@@ -104,6 +104,9 @@ void LiveProgram::index_moves(const TensorUses& uses) {
     if (!touches_fast(move) || move.deadline <= kernel_count() || !next_[move.tensor]) continue;
     first_cut_[*next_[move.tensor]] = cut_behind(move);
   }
+  moves_.resize(tensor_count());
+  for (TensorIndex t = 0; t < tensor_count(); ++t) moves_[t] = first_cut_[t] < bytes(t);
+  for (const Move& move : plan.moves) moves_[move.tensor] = true;
   std::vector<std::pair<std::uint32_t, CutChange>> changes;
   for (const bool comes : {false, true}) {  // of one boundary what leaves first
     for (const Move& move : plan.moves) {

@@ -61,6 +61,8 @@ class LiveProgram {
   std::uint64_t bytes(TensorIndex t) const { return plan_->graph.tensors[t].bytes; }
   // Fast bytes at birth; of a tensor alive at the start, when a step begins that follows one of the same plan.
   std::uint64_t first_cut(TensorIndex t) const { return first_cut_[t]; }
+  // Whether any of it moves while it lives, or is born in slow memory.
+  bool moves(TensorIndex t) const { return moves_[t]; }
   // Which tensor of the next step it is then.
   std::optional<TensorIndex> next(TensorIndex t) const { return next_[t]; }
 
@@ -90,6 +92,7 @@ class LiveProgram {
   Table<CutChange> changes_;
   std::uint64_t born_bytes_ = 0;
   std::vector<std::uint64_t> first_cut_;
+  std::vector<bool> moves_;
   std::vector<std::optional<TensorIndex>> next_;
 };
 

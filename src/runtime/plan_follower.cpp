@@ -307,12 +307,14 @@ std::optional<TensorIndex> PlanFollower::born_by(KernelIndex k, std::uint64_t by
   return found == candidates.end() ? std::nullopt : std::optional(*found);
 }
 
-std::uint64_t PlanFollower::fast_at_birth(Mark mark, std::uint64_t bytes) const {
-  if (mark == 0 || bytes <= kLeastBytes) return Pager::kAllFast;
+Foreseen PlanFollower::foresee(Mark mark, std::uint64_t bytes) const {
+  if (mark == 0 || bytes <= kLeastBytes) return {};
   const std::lock_guard lock(mutex_);
   const auto k = kernel_of(mark);
   const auto t = k ? born_by(*k, bytes) : std::nullopt;
-  return t ? cut_[*t] : Pager::kAllFast;
+  if (!t) return {};
+  const bool moves = plans_.front()->program.moves(*t);
+  return {cut_[*t], moves ? Foreseen::Moves::kYes : Foreseen::Moves::kNever, followings_};
 }
 
 void PlanFollower::born(Mark mark, const void* base, std::uint64_t bytes) {

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "allocator/tensor_allocator.h"
 #include "deeptm/runtime.h"
 #include "memory/lazy_array.h"
 #include "memory/pager.h"
@@ -47,9 +48,8 @@ class PlanFollower {
   // Returns after the moves before it when the plan has kernels stand still for them.
   Mark begin(std::int64_t step, std::uint32_t number, std::span<const deeptm_access> inputs);
   void end(Mark mark);
-  // How many of its first bytes a buffer that the kernel is about to allocate is to have in fast memory; all, where no
-  // plan says so.
-  std::uint64_t fast_at_birth(Mark mark, std::uint64_t bytes) const;
+  // Of a buffer that the kernel is about to allocate.
+  Foreseen foresee(Mark mark, std::uint64_t bytes) const;
   // A buffer was allocated while the kernel ran (on its thread), or is about to be freed.
   void born(Mark mark, const void* base, std::uint64_t bytes);
   void dying(const void* base);

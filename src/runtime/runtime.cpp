@@ -163,9 +163,8 @@ void Runtime::fatal(const std::string& message) {
 
 Result<void*> Runtime::allocate(std::uint64_t bytes, std::uint64_t alignment) {
   follow_peak(bytes);
-  const std::uint64_t fast_bytes =
-      current_scope != nullptr ? follower_->fast_at_birth(current_scope->followed, bytes) : Pager::kAllFast;
-  auto tensor = allocator_->allocate(bytes, alignment, fast_bytes);
+  const Foreseen foreseen = current_scope != nullptr ? follower_->foresee(current_scope->followed, bytes) : Foreseen{};
+  auto tensor = allocator_->allocate(bytes, alignment, foreseen);
   if (!tensor) {
     note(telemetry_->error, sizeof telemetry_->error, tensor.error().message);
     return tensor;
