@@ -20,8 +20,9 @@ def program():
 
 
 @pytest.fixture
-def deeptm(program, tmp_path):
+def deeptm(program, tmp_path, monkeypatch):
     """deeptm(*arguments, env={...}) -> the finished process, run in an empty folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
     def run(*arguments, env=None, timeout=300, **options):
         return subprocess.run(

@@ -10,8 +10,10 @@
 #include "cli/command_line.h"
 #include "cli/output.h"
 #include "cli/planning_options.h"
+#include "cli/report_data.h"
 #include "evaluation/comparison.h"
 #include "machine/machine_json.h"
+#include "report/table_views.h"
 
 namespace deeptm::cli {
 namespace {
@@ -19,7 +21,7 @@ namespace {
 struct Options {
   PlanningOptions planning;
   std::vector<std::string> graphs, fast = {"20%"}, policies = {"all"};
-  std::string json, csv, cache = "results/compare";
+  std::string json, csv, report, cache = "results/compare";
   unsigned jobs = 0;
   bool no_bound = false;
 };
@@ -78,13 +80,30 @@ Result<std::vector<Cell>> cells_of(const Options& options, const Contestants& co
   return cells;
 }
 
+nlohmann::json to_json(const std::vector<Row>& rows) {
+  nlohmann::json array = nlohmann::json::array();
+  for (const Row& row : rows) array.push_back(deeptm::to_json(row));
+  return array;
+}
+
 Result<void> write_results(const Options& options, const std::vector<Row>& rows) {
   if (!options.json.empty()) {
-    nlohmann::json array = nlohmann::json::array();
-    for (const Row& row : rows) array.push_back(to_json(row));
-    if (auto written = write_json(options.json, array); !written) return written;
+    if (auto written = write_json(options.json, to_json(rows)); !written) return written;
   }
   return options.csv.empty() ? Result<void>() : write_file(options.csv, to_csv(rows));
+}
+
+// Without --report beside the cells that are kept.
+Result<void> write_page(const Options& options, const std::vector<Row>& rows) {
+  if (rows.empty()) return {};
+  const bool automatic = options.report.empty();
+  if (automatic && options.cache.empty()) return {};
+  auto view = comparison_view(to_json(rows));
+  if (!view) return tl::unexpected(view.error());
+  nlohmann::json data = empty_report();
+  data["comparison"] = std::move(*view);
+  const std::filesystem::path file = automatic ? options.cache + "/report.html" : options.report;
+  return write_report(data, file, automatic);
 }
 
 int run(const Options& options) {
@@ -92,7 +111,7 @@ int run(const Options& options) {
   if (!machine) return refuse(machine.error().message);
   const auto policies = chosen(options.policies, options.planning, machine->tiers[1].byte_addressable);
   if (!policies) return refuse("compare: " + policies.error().message);
-  for (const std::string& file : {options.json, options.csv}) {
+  for (const std::string& file : {options.json, options.csv, options.report}) {
     if (auto works = check_output(file); !works) return refuse("compare: " + works.error().message);
   }
   auto cells = cells_of(options, *policies);
@@ -105,7 +124,8 @@ int run(const Options& options) {
     fmt::print("{}\n", table_line(row));
     std::fflush(stdout);
   });
-  const auto written = write_results(options, comparison.rows());
+  Result<void> written = write_results(options, comparison.rows());
+  if (written) written = write_page(options, comparison.rows());
   const int code = written ? 0 : refuse(written.error().message, kFailed);
   if (whole) return code;
   leave_interrupted("what was done is kept");
@@ -127,6 +147,8 @@ Subcommand add_compare(CLI::App& app) {
                 "leave out the bound, which takes minutes for a step of ten thousand tensors");
   sub->add_option("--json", options->json, "write the rows to this file, too");
   sub->add_option("--csv", options->csv, "write the rows to this file, too");
+  sub->add_option("--report", options->report,
+                  "write the page to this HTML file [report.html in the folder of --cache]");
   sub->add_option("--jobs", options->jobs, "cells computed at once; 0: one a core")->capture_default_str();
   sub->add_option("--cache", options->cache, "folder where results are kept; \"\": nowhere")->capture_default_str();
   example(sub, "deeptm compare graphs/*.zst --machine optane --fast 10%,20%,50% --policy all");

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "base/files.h"
@@ -42,8 +43,34 @@ Result<void> add_run(json& data, const json& record) {
   return {};
 }
 
+std::filesystem::path last_report(std::string_view command) {
+  const char* state = std::getenv("XDG_STATE_HOME");
+  const char* home = std::getenv("HOME");
+  std::filesystem::path folder;
+  if (state != nullptr && *state == '/') {
+    folder = state;
+  } else if (home != nullptr && *home == '/') {
+    folder = std::filesystem::path(home) / ".local/state";
+  } else {
+    return {};
+  }
+  return folder / "deeptm" / fmt::format("last-{}.html", command);
+}
+
+Result<void> write_report(const json& data, const std::filesystem::path& file, bool automatic) {
+  if (file.empty()) return {};
+  Result<void> written;
+  if (automatic) written = make_folder(file.parent_path());
+  if (written) written = write_file(file, report_page(data));
+  if (!written && !automatic) return written;
+  say(written ? "report: " + file.string() : "no report: " + written.error().message);
+  return {};
+}
+
 void RunReport::add_to(CLI::App& app) {
-  app.add_option("--report", file_, "write what was measured and planned to this HTML file");
+  auto* file = app.add_option("--report", file_, "write what was measured and planned to this HTML file");
+  app.add_flag("--no-report", off_, "write none; else one goes to a place of its own, which is printed")
+      ->excludes(file);
   app.add_option("--save-plan", folder_, "keep the training step's graph, plan and machine in this folder, for --plan");
 }
 
@@ -51,26 +78,31 @@ Result<void> RunReport::prepare(MemorySettings& settings) {
   if (auto works = check_output(file_); !works) return fail("--report " + works.error().message);
   if (auto works = make_folder(folder_); !works) return fail("--save-plan " + works.error().message);
   if (!folder_.empty()) settings.plan_folder = std::filesystem::absolute(folder_);
-  if (file_.empty() || !folder_.empty()) return {};
+  if (off_ || !folder_.empty()) return {};
   auto made = TemporaryFolder::create("deeptm-plan-");
-  if (!made) return tl::unexpected(made.error());
+  if (!made) return file_.empty() ? Result<void>() : tl::unexpected(made.error());
   temporary_ = std::move(*made);
   settings.plan_folder = temporary_->path();
   return {};
 }
 
-Result<void> RunReport::write(const json& record) const {
-  if (file_.empty()) return {};
-  const PlanFolder kept(folder_.empty() ? temporary_->path() : std::filesystem::path(folder_));
+Result<void> RunReport::write(const json& record, const std::filesystem::path& automatic) const {
+  if (off_) return {};
+  if (!file_.empty()) return write_page(record, file_);
+  if (automatic.empty()) return {};
+  if (auto written = write_page(record, automatic); !written) say("no report: " + written.error().message);
+  return {};
+}
+
+Result<void> RunReport::write_page(const json& record, const std::filesystem::path& file) const {
   json data = empty_report();
-  if (kept.has_plan()) {
+  const std::filesystem::path folder = temporary_ ? temporary_->path() : std::filesystem::path(folder_);
+  if (const PlanFolder kept(folder); !folder.empty() && kept.has_plan()) {
     auto added = add_step(data, {.graph = kept.graph(), .plan = kept.plan(), .machine = kept.machine()});
     if (!added) return fail(added.error().message);
   }
   if (auto added = add_run(data, record); !added) return added;
-  if (auto written = write_file(file_, report_page(data)); !written) return written;
-  say("report: " + file_);
-  return {};
+  return write_report(data, file, file_.empty());
 }
 
 }  // namespace deeptm::cli

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/temporary_folder.h"
 #include "cli/checked_plan.h"
@@ -18,17 +20,28 @@ tl::expected<void, CheckFailure> add_step(nlohmann::json& data, const PlanFiles&
 // `record`: of a run. After add_step(), if that is called at all.
 Result<void> add_run(nlohmann::json& data, const nlohmann::json& record);
 
-// --report and --save-plan of commands that run something.
+// Where the report of a command goes that was not told: ~/.local/state/deeptm (XDG_STATE_HOME); empty where there is no
+// home.
+std::filesystem::path last_report(std::string_view command);
+
+// Writes a page and says where it is. Where nobody asked for it (`automatic`), that it can't be written is said, too,
+// and is no error.
+Result<void> write_report(const nlohmann::json& data, const std::filesystem::path& file, bool automatic);
+
+// --report, --no-report and --save-plan of commands that run something.
 class RunReport {
  public:
   void add_to(CLI::App& app);
   // Before long work: whether the files can be written; has the run keep its plan where that is needed.
   Result<void> prepare(MemorySettings& settings);
-  // After it; prints where the report is.
-  Result<void> write(const nlohmann::json& record) const;
+  // After it, to this file if nobody named another one; empty: to none then.
+  Result<void> write(const nlohmann::json& record, const std::filesystem::path& automatic) const;
 
  private:
+  Result<void> write_page(const nlohmann::json& record, const std::filesystem::path& file) const;
+
   std::string file_, folder_;
+  bool off_ = false;
   std::optional<TemporaryFolder> temporary_;  // of the plan, where it is not to be kept
 };
 

@@ -68,7 +68,7 @@ int run(Options& options, std::vector<std::string> command) {
   const auto record = to_json(record_of(command, *settings, *done));
   Result<void> written;
   if (!options.json.empty()) written = write_json(options.json, record);
-  if (written) written = options.report.write(record);
+  if (written) written = options.report.write(record, done->figures.training_steps != 0 ? last_report("run") : "");
   if (!written)
     return refuse(written.error().message, done->outcome.exit_code != 0 ? done->outcome.exit_code : kFailed);
   return done->outcome.exit_code;

@@ -182,7 +182,8 @@ int run(Options& options) {
   if (!options.json.empty()) {
     if (auto written = write_json(options.json, json); !written) return refuse(written.error().message, kFailed);
   }
-  if (auto written = options.report.write(json); !written) return refuse(written.error().message, kFailed);
+  if (auto written = options.report.write(json, experiment.folder() / "report.html"); !written)
+    return refuse(written.error().message, kFailed);
   fmt::print("files: {}\n", file.string());
   return record.differences && !record.differences->empty() ? kFailed : 0;
 }

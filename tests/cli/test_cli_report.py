@@ -190,6 +190,21 @@ def test_same_data_same_bytes(deeptm, planned, tmp_path):
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
 
 
+def test_commands_that_run_something_write_one_of_themselves(deeptm, tmp_path):
+    options = ("compare", MOBILENET, "--fast", "20%", "--policy", "lru", "--no-bound", "--jobs", "1")
+    made = deeptm(*options)
+    assert made.returncode == 0, made.stderr
+    assert "deeptm: report: results/compare/report.html" in made.stderr.splitlines()
+    assert b"<!doctype html>" in (tmp_path / "results/compare/report.html").read_bytes()[:100].lower()
+    assert deeptm(*options, "--report", "own.html").returncode == 0
+    # The same cells, the same bytes.
+    assert (tmp_path / "own.html").read_bytes() == (tmp_path / "results/compare/report.html").read_bytes()
+    assert "no/such/folder" in only_line(deeptm(*options, "--report", "no/such/folder/own.html"))
+    # A command without training steps has nothing to show.
+    assert "report" not in deeptm("run", "--fast", "64MiB", "--", "true").stderr
+    assert not (tmp_path / "state").exists()
+
+
 def test_what_is_no_report_is_refused(deeptm, planned, tmp_path):
     assert "nothing to show" in only_line(deeptm("report"))
     assert "--plan and --graph go together" in only_line(deeptm("report", "--plan", "plan.json"))

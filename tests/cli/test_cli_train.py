@@ -32,9 +32,13 @@ def test_check_proves_bit_identity_and_leaves_its_record(deeptm, tmp_path):
     # Named on the last line, and the same.
     named = pathlib.Path(process.stdout.splitlines()[-1].removeprefix("files: "))
     assert json.loads(named.read_text()) == record
+    page = named.parent / "report.html"
+    assert f"report: {page}" in process.stderr and page.is_file()
 
-    again = finished(deeptm(*arguments, timeout=600))
+    page.unlink()
+    again = finished(deeptm(*arguments, "--no-report", timeout=600))
     assert "measured before" in again.stderr
+    assert "report" not in again.stderr and not page.exists()
     assert json.loads((tmp_path / "run.json").read_text())["config_hash"] == record["config_hash"]
 
 
