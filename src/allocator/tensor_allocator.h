@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cuts the arena into tensors. Parts of the arena, so that tensors of different life never interleave:
 //
-//   | micro: slabs of equal blocks, <= 4 KiB | small: pages, <= 256 KiB | large: pages | staying: pages | moving: pages
-//   |
+//   | micro: slabs of equal blocks, <= 4 KiB | small: pages, <= 256 KiB | large: pages | staying | moving |
 //
 // The first chunks of the micro part are pinned in fast memory, as long as they are a small share of it. The last two
 // are for what a plan knows: a chunk of tensors that all stay never moves, and of those that move, neighbours in time

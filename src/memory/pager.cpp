@@ -114,6 +114,12 @@ PageExtent Pager::pages_of(const std::byte* begin, std::size_t bytes) const {
   return {static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(first + bytes / kPageBytes)};
 }
 
+std::uint32_t Pager::pages_in(std::uint32_t chunk, PageExtent pages) const {
+  const auto per_chunk = static_cast<std::uint32_t>(options_.chunk_bytes / kPageBytes);
+  const std::uint32_t first = std::max(pages.begin, chunk * per_chunk);
+  return std::min(pages.end, (chunk + 1) * per_chunk) - first;
+}
+
 // visit(chunk, how many of the pages are in it) for every chunk that holds one of them.
 template <class Visit>
 void Pager::for_each_chunk(PageExtent pages, Visit visit) {
@@ -151,7 +157,7 @@ Result<void> Pager::birth(std::byte* begin, std::size_t bytes, std::size_t fast_
     place_born(lock, pages, chunks_of(begin, bytes),
                fast_bytes == 0 ? 0 : chunks_of(begin, std::min(fast_bytes, bytes)).end);
   } else if (!all_resident && fast_bytes != 0) {
-    place_at_birth(lock, chunks_of(begin, std::min(bytes, fast_bytes)));
+    place_at_birth(lock, chunks_of(begin, std::min(bytes, fast_bytes)), pages);
   }
   return {};
 }

@@ -186,12 +186,13 @@ class Pager {
   std::uint32_t moves_as_one(std::span<const std::uint32_t> chunks) const;
   std::uint32_t free_frame();
   std::uint32_t dead_frame(Lock& lock);
-  // Straight from the dead to the first of these chunks; to how many.
-  std::uint32_t place_dead_frames(ChunkRange chunks);
+  // Straight from the dead to the first of these chunks, as long as nobody else has bytes there; to how many.
+  std::uint32_t place_dead_frames(ChunkRange chunks, PageExtent born);
+  std::uint32_t pages_in(std::uint32_t chunk, PageExtent pages) const;
   // Off the list; what died last may soon be used again where it is.
   std::uint32_t longest_dead() { return longest_dead(1).begin; }
   ChunkRange longest_dead(std::uint32_t most);  // adjoining ones; from kNone on: there are none
-  void place_at_birth(Lock& lock, ChunkRange chunks);
+  void place_at_birth(Lock& lock, ChunkRange chunks, PageExtent born);
   std::uint32_t standby_frame();
   // Empty slots of the pool, side by side as far as there are such.
   std::vector<std::uint32_t> take_slots(std::size_t count);
@@ -262,7 +263,7 @@ class Pager {
   bool place_slow(Lock& lock, std::uint32_t chunk, bool urgent);
   void put_slow(Lock& lock, std::uint32_t chunk, std::uint32_t slot);
   void place_born(Lock& lock, PageExtent pages, ChunkRange chunks, std::uint32_t fast_end);
-  void place_born_chunk(Lock& lock, std::uint32_t chunk, std::uint32_t born_pages, bool fast);
+  void place_born_chunk(Lock& lock, std::uint32_t chunk, PageExtent born, bool fast);
   // Out to the slow frame, in to the fast one: taken, copied, put. Whoever touches it meanwhile waits for that.
   void move_out(Lock& lock, std::uint32_t chunk, std::uint32_t slow_slot);
   void move_in(Lock& lock, std::uint32_t chunk, std::uint32_t fast_slot);

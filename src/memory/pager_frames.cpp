@@ -149,14 +149,17 @@ std::uint32_t Pager::dead_frame(Lock& lock) {
   return free_frame();
 }
 
-// The lock is kept, so that no tensor is born there, and written, meanwhile.
-std::uint32_t Pager::place_dead_frames(ChunkRange chunks) {
+// The lock is kept, so that no tensor is born there, and written, meanwhile. Who has bytes in the chunk already might
+// write them as soon as a page is there, and the move can still fail, and be undone, at the next one.
+std::uint32_t Pager::place_dead_frames(ChunkRange chunks, PageExtent born) {
   if (!remapper_->watches_pool()) return 0;  // mremap leaves the target unwatched for a moment
+  const auto is_its_own = [&](std::uint32_t c) {
+    return chunks_[c].state.load(std::memory_order_relaxed) == ChunkState::kEmpty &&
+           chunks_[c].live_pages == pages_in(c, born);
+  };
   std::uint32_t most = 0;
-  while (most < chunks.end - chunks.begin &&
-         chunks_[chunks.begin + most].state.load(std::memory_order_relaxed) == ChunkState::kEmpty)
-    ++most;
-  const ChunkRange dead = longest_dead(most);
+  while (most < chunks.end - chunks.begin && is_its_own(chunks.begin + most)) ++most;
+  const ChunkRange dead = most != 0 ? longest_dead(most) : ChunkRange{kNone, kNone};
   if (dead.begin == kNone) return 0;
   const std::uint32_t count = dead.end - dead.begin;
   const int error =
@@ -173,7 +176,7 @@ std::uint32_t Pager::place_dead_frames(ChunkRange chunks) {
   return error == 0 ? count : 0;
 }
 
-void Pager::place_at_birth(Lock& lock, ChunkRange chunks) {
+void Pager::place_at_birth(Lock& lock, ChunkRange chunks, PageExtent born) {
   // With frames from the pool, all at once: the lock is soon taken by others whenever it is dropped.
   std::vector<std::uint32_t> placing;
   bool frames_left = true;
@@ -181,7 +184,7 @@ void Pager::place_at_birth(Lock& lock, ChunkRange chunks) {
     const auto state = [&] { return chunks_[c].state.load(std::memory_order_relaxed); };
     if (state() == ChunkState::kResident) continue;
     if (state() == ChunkState::kEmpty && frames_left) {
-      if (const std::uint32_t placed = place_dead_frames({c, chunks.end}); placed != 0) {
+      if (const std::uint32_t placed = place_dead_frames({c, chunks.end}, born); placed != 0) {
         c += placed - 1;
         continue;
       }

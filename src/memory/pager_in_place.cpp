@@ -161,13 +161,8 @@ void Pager::put_slow(Lock& lock, std::uint32_t chunk, std::uint32_t slot) {
 }
 
 void Pager::place_born(Lock& lock, PageExtent pages, ChunkRange chunks, std::uint32_t fast_end) {
-  const std::uint64_t per_chunk = options_.chunk_bytes / kPageBytes;
   for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) chunks_[c].being_born = 1;
-  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
-    const std::uint64_t first = std::max<std::uint64_t>(pages.begin, c * per_chunk);
-    const std::uint64_t end = std::min<std::uint64_t>(pages.end, (c + 1) * per_chunk);
-    place_born_chunk(lock, c, static_cast<std::uint32_t>(end - first), c < fast_end);
-  }
+  for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) place_born_chunk(lock, c, pages, c < fast_end);
   const std::uint32_t tick = next_tick();
   for (std::uint32_t c = chunks.begin; c < chunks.end; ++c) {
     chunks_[c].being_born = 0;
@@ -175,20 +170,21 @@ void Pager::place_born(Lock& lock, PageExtent pages, ChunkRange chunks, std::uin
   }
 }
 
-void Pager::place_born_chunk(Lock& lock, std::uint32_t chunk, std::uint32_t born_pages, bool fast) {
+void Pager::place_born_chunk(Lock& lock, std::uint32_t chunk, PageExtent born, bool fast) {
   const Chunk& c = chunks_[chunk];
   const auto is = [&c](ChunkState state) { return c.state.load(std::memory_order_relaxed) == state; };
   // A frame of the other kind, from an earlier life, holds nothing: nobody else was born there, and nothing is written
   // yet.
   const auto may_change = [&] {
-    return is(fast ? ChunkState::kInPlace : ChunkState::kResident) && c.live_pages == born_pages && c.pinned == 0;
+    return is(fast ? ChunkState::kInPlace : ChunkState::kResident) && c.live_pages == pages_in(chunk, born) &&
+           c.pinned == 0;
   };
   std::uint32_t slow = kNone;
   if (!fast && (is(ChunkState::kEmpty) || may_change())) slow = slow_frame(lock);
   if (may_change() && (fast ? cheap_frames() != 0 : slow != kNone)) vacate(chunk);
   if (slow != kNone) slow_frames_->free.push_back(slow);
   if (!is(ChunkState::kEmpty) || (!fast && place_slow(lock, chunk, false))) return;
-  if (place_dead_frames({chunk, chunk + 1}) == 0) fetch(lock, chunk, false);
+  if (place_dead_frames({chunk, chunk + 1}, born) == 0) fetch(lock, chunk, false);
 }
 
 void Pager::move_out(Lock& lock, std::uint32_t chunk, std::uint32_t slow_slot) {
