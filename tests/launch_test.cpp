@@ -12,6 +12,7 @@
 #include "launch/figures.h"
 #include "launch/installation.h"
 #include "launch/managed_run.h"
+#include "launch/progress.h"
 #include "launch/run_record.h"
 #include "launch/shared_telemetry.h"
 #include "launch/slow_place.h"
@@ -159,6 +160,36 @@ TEST_F(FiguresTest, KernelsWaitedForLongestComeFirst) {
   ASSERT_EQ(figures.kernel_waits.size(), 2u);
   EXPECT_EQ(figures.kernel_waits[0].kernel, "conv");
   EXPECT_EQ(figures.kernel_waits[1].waits, 5u);
+}
+
+TEST(RunProgress, IsOfTheTimeSinceTheLineBefore) {
+  const auto block = std::make_unique<Telemetry>();
+  RunProgress progress(*block);
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  EXPECT_EQ(progress.line(kSecond), std::nullopt);
+  block->live_peak_bytes = 5 * kMiB;
+  block->fast_bytes = kMiB;
+  block->fast_limit_bytes = 2 * kMiB;
+  block->bytes_in = 7 * kMiB;
+  EXPECT_EQ(progress.line(2 * kSecond), "before the first training step; fast 1.00 MiB of 2.00 MiB");
+  const auto add = [&](StepKind kind, std::uint64_t nanoseconds) {
+    StepRecord& step = block->steps[block->step_count++];
+    step.kind = kind;
+    step.end_nanoseconds = nanoseconds;
+  };
+  add(StepKind::kTraining, 2 * kSecond);
+  add(StepKind::kTraining, kSecond / 2);
+  add(StepKind::kEvaluation, 9 * kSecond);
+  block->bytes_in += 6 * kMiB;
+  block->bytes_out += 3 * kMiB;
+  block->wait_nanoseconds += kSecond / 2;
+  EXPECT_EQ(progress.line(4 * kSecond),
+            "step 2, 2 steps/s; fast 1.00 MiB of 2.00 MiB; 3.00 MiB/s in, 1.50 MiB/s out; waiting 25 % of the time");
+  EXPECT_EQ(progress.line(5 * kSecond),
+            "step 2, 2 steps/s; fast 1.00 MiB of 2.00 MiB; 0 B/s in, 0 B/s out; waiting 0 % of the time");
+  // What left the ring unseen is not counted.
+  block->step_count = 3 * Telemetry::kSteps;
+  EXPECT_EQ(progress.line(6 * kSecond).value().substr(0, 7), "step 4,");
 }
 
 TEST_F(FiguresTest, SummaryTellsAnErrorAndOtherProcesses) {

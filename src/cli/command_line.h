@@ -20,6 +20,7 @@ struct Subcommand {
 
 // `command` is what stood behind "--".
 Subcommand add_run(CLI::App& app, const std::vector<std::string>& command);
+Subcommand add_env(CLI::App& app);
 Subcommand add_train(CLI::App& app);
 Subcommand add_record(CLI::App& app);
 Subcommand add_show(CLI::App& app);

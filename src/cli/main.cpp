@@ -89,13 +89,14 @@ int main(std::vector<std::string> arguments) {
   app.set_version_flag("--version", std::string("deeptm ") + DEEPTM_VERSION);
   app.require_subcommand(1);
   const std::vector<Subcommand> subcommands = {
-      add_run(app, command), add_train(app),     add_record(app),    add_show(app),
-      add_synthesize(app),   add_aggregate(app), add_plan(app),      add_verify(app),
-      add_simulate(app),     add_compare(app),   add_capacity(app),  add_trace(app),
-      add_report(app),       add_reproduce(app), add_calibrate(app), add_doctor(app)};
+      add_run(app, command), add_env(app),       add_train(app), add_record(app), add_show(app),
+      add_synthesize(app),   add_aggregate(app), add_plan(app),  add_verify(app), add_simulate(app),
+      add_compare(app),      add_capacity(app),  add_trace(app), add_report(app), add_reproduce(app),
+      add_calibrate(app),    add_doctor(app)};
   app.footer(
       "Examples:\n"
       "  deeptm run --fast 4GiB -- python train.py          your own script in 4 GiB\n"
+      "  eval \"$(deeptm env --fast 4GiB)\"                   the same for what this shell starts\n"
       "  deeptm train mobilenet --image 96 --fast 20% --check   a built-in model, proven bit-identical\n"
       "  deeptm record mobilenet --image 96 -o graphs       its step graph as a file\n"
       "  deeptm show graphs/mobilenet.graph.json.zst        what is in that file\n"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // deeptm run: any command, its TensorFlow tensors in bounded fast memory.
+#include <chrono>
 #include <memory>
 
 #include "base/json_file.h"
@@ -22,7 +23,17 @@ struct Options {
   EmulationOptions emulation;
   RunReport report;
   std::string record, json;
+  bool progress = false;
 };
+
+// One line that is written over on a terminal; elsewhere a line now and then.
+RunWatch watch_of(bool wanted) {
+  using namespace std::chrono_literals;
+  if (!wanted) return {};
+  if (const auto shown = progress_line())
+    return {500ms, [shown](const std::string& line) { shown("deeptm: " + line); }};
+  return {10s, say};
+}
 
 std::optional<EmulatedRun> emulated(const MemorySettings& settings, const ManagedRun& run) {
   if (!settings.emulation) return std::nullopt;
@@ -58,7 +69,9 @@ int run(Options& options, std::vector<std::string> command) {
   Environment environment = Environment::current();
   for (const std::string& note : drop_hostile_settings(environment)) say(note);
   use_one_inter_op_thread(environment);
-  const auto done = run_managed(*settings, stack->adapter, command, std::move(environment));
+  const auto done =
+      run_managed(*settings, stack->adapter, command, std::move(environment), 0, watch_of(options.progress));
+  if (const auto shown = options.progress ? progress_line() : nullptr) shown("");
   if (!done) return refuse(done.error().message, 127);
 
   for (const std::string& line : summarize(done->figures, done->outcome)) say(line);
@@ -87,6 +100,8 @@ Subcommand add_run(CLI::App& app, const std::vector<std::string>& command) {
   sub->add_option("--record", options->record, "write the step graph of the first training steps to this file");
   sub->add_option("--json", options->json, "write what was measured to this file");
   options->report.add_to(*sub);
+  sub->add_flag("--progress", options->progress,
+                "tell what is going on: steps, fast memory in use, bytes moved, waits");
   example(sub, "deeptm run --fast 4GiB --slow file:/var/tmp -- python train.py --epochs 3");
   return {sub, [options, command] { return run(*options, command); }};
 }

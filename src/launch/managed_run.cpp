@@ -6,8 +6,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "launch/machine_info.h"
 #include "launch/memory_file.h"
+#include "launch/progress.h"
 #include "launch/shared_telemetry.h"
 
 namespace deeptm {
@@ -77,16 +79,17 @@ std::string runtime_config(const MemorySettings& settings, const Adapter& adapte
   }
   config["command"] = arguments;
   config["framework"] = adapter.framework;
-  config["telemetry"] = files.telemetry;
+  if (!files.telemetry.empty()) config["telemetry"] = files.telemetry;
   if (!files.emulation.empty()) config["emulation_file"] = files.emulation;
-  config["launcher"] = ::getpid();
+  // Without one nobody reads what is measured, and nobody's end is the run's.
+  if (!files.telemetry.empty()) config["launcher"] = ::getpid();
   // Arguments need not be UTF-8; the record shows them as well as it can.
   return config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& adapter,
                                const std::vector<std::string>& arguments, Environment environment,
-                               std::size_t training_steps) {
+                               std::size_t training_steps, const RunWatch& watch) {
   const auto telemetry = SharedTelemetry::create();
   if (!telemetry) return tl::unexpected(telemetry.error());
   RunFiles files{.telemetry = telemetry->path()};
@@ -106,7 +109,12 @@ Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& ad
   }
   if (!made) return tl::unexpected(made.error());
   load_adapter(environment, adapter.library, runtime_config(settings, adapter, files, arguments));
-  const auto outcome = supervise({arguments, environment.lines()});
+  RunProgress progress(**telemetry);
+  const auto outcome =
+      supervise({arguments, environment.lines()}, {watch.every, [&] {
+                                                     if (const auto line = progress.line(now_nanoseconds()))
+                                                       watch.tell(*line);
+                                                   }});
   if (!outcome) return tl::unexpected(outcome.error());
   return ManagedRun{*outcome, read_figures(**telemetry, training_steps)};
 }

@@ -2,7 +2,9 @@
 // One command under DeepTM, from the configuration to what came of it.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -75,14 +77,20 @@ struct RunFiles {
   std::string telemetry{}, emulation{}, plan{}, graph{}, machine{};
 };
 
-// The text given to the runtime (docs/configuration.md).
+// The text given to the runtime (docs/configuration.md). Without a telemetry file the process is on its own.
 std::string runtime_config(const MemorySettings& settings, const Adapter& adapter, const RunFiles& files,
                            const std::vector<std::string>& arguments);
+
+// Told while a command runs.
+struct RunWatch {
+  std::chrono::milliseconds every{0};  // 0: nothing is
+  std::function<void(const std::string& line)> tell{};
+};
 
 // Figures per step are those of the last `training_steps` training steps; 0 means all.
 Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& adapter,
                                const std::vector<std::string>& arguments, Environment environment,
-                               std::size_t training_steps = 0);
+                               std::size_t training_steps = 0, const RunWatch& watch = {});
 
 // "python train.py --name 'a b'": quoted where a shell would need it.
 std::string command_text(const std::vector<std::string>& arguments);

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
+#include <optional>
 
 namespace deeptm {
 namespace {
@@ -30,9 +32,13 @@ class HeldSignals {
   HeldSignals(const HeldSignals&) = delete;
   HeldSignals& operator=(const HeldSignals&) = delete;
 
-  siginfo_t take() const {
+  // None: the time is over (0: there is no end to it).
+  std::optional<siginfo_t> take(std::chrono::nanoseconds within) const {
     siginfo_t info{};
-    while (::sigwaitinfo(&held_, &info) < 0 && errno == EINTR) {
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    const timespec time{within.count() / kSecond, within.count() % kSecond};
+    while (::sigtimedwait(&held_, &info, within.count() == 0 ? nullptr : &time) < 0) {
+      if (errno == EAGAIN) return std::nullopt;
     }
     return info;
   }
@@ -63,19 +69,20 @@ Outcome outcome_of(int status) {
   return {WEXITSTATUS(status), 0};
 }
 
-Outcome wait_for(pid_t child, const HeldSignals& signals) {
+Outcome wait_for(pid_t child, const HeldSignals& signals, const Meanwhile& meanwhile) {
   for (;;) {
     int status = 0;
     if (::waitpid(child, &status, WNOHANG) == child) return outcome_of(status);
-    const siginfo_t info = signals.take();
+    const auto info = signals.take(meanwhile.every);
+    if (!info) meanwhile.act();
     // The terminal's own (Ctrl-C) carry SI_KERNEL and went to the whole foreground group, the command included.
-    if (info.si_signo != SIGCHLD && info.si_code != SI_KERNEL) ::kill(child, info.si_signo);
+    if (info && info->si_signo != SIGCHLD && info->si_code != SI_KERNEL) ::kill(child, info->si_signo);
   }
 }
 
 }  // namespace
 
-Result<Outcome> supervise(const Command& command) {
+Result<Outcome> supervise(const Command& command, const Meanwhile& meanwhile) {
   std::array<int, 2> failure{};
   if (::pipe2(failure.data(), O_CLOEXEC) != 0) return fail(fmt::format("pipe: {}", std::strerror(errno)));
   const HeldSignals signals;
@@ -96,7 +103,7 @@ Result<Outcome> supervise(const Command& command) {
   }
   ::close(failure[0]);
   if (child < 0) return fail(fmt::format("cannot start a process: {}", std::strerror(fork_error)));
-  const Outcome outcome = wait_for(child, signals);
+  const Outcome outcome = wait_for(child, signals, meanwhile);
   if (error != 0) return fail(fmt::format("cannot run '{}': {}", command.arguments.front(), std::strerror(error)));
   return outcome;
 }

@@ -8,7 +8,10 @@ import subprocess
 
 import pytest
 
-COMMANDS = ("run", "train", "record", "show", "synthesize", "aggregate", "plan", "verify", "simulate", "compare", "capacity", "calibrate", "doctor")
+COMMANDS = (
+    "run", "env", "train", "record", "show", "synthesize", "aggregate", "plan", "verify", "simulate", "compare", "capacity", "trace", "report",
+    "reproduce", "calibrate", "doctor",
+)
 
 
 def only_line(process):
