@@ -18,7 +18,7 @@ CELLS = {
     "vgg19": (8, 160),
     "resnet50": (16, 160),
     "resnet152": (8, 160),
-    "inception_v4": (8, 160),
+    "inception_v4": (16, 160),
     "mobilenet": (32, 160),
     "alexnet": (64, 224),
 }
