@@ -71,15 +71,10 @@ void TensorAllocator::give_back_slab(std::uint32_t slab) {
 
 Result<void*> TensorAllocator::allocate(std::uint64_t bytes, std::uint64_t alignment, const Foreseen& foreseen) {
   alignment = std::max<std::uint64_t>(alignment, 64);
-  Result<void*> tensor = nullptr;
-  if (bytes <= MicroSlabs::kLargest && alignment <= MicroSlabs::kLargest) {
-    const auto offset = micro_.allocate(bytes, alignment);
-    if (offset) tensor = pager_.base() + *offset;
-    // Without room in the region a micro tensor gets a page of its own.
-    if (!offset) tensor = allocate_pages(bytes, alignment, foreseen);
-  } else {
-    tensor = allocate_pages(bytes, alignment, foreseen);
-  }
+  std::optional<std::uint64_t> offset;
+  if (bytes <= MicroSlabs::kLargest && alignment <= MicroSlabs::kLargest) offset = micro_.allocate(bytes, alignment);
+  // Without room in the region a micro tensor gets a page of its own.
+  const Result<void*> tensor = offset ? pager_.base() + *offset : allocate_pages(bytes, alignment, foreseen);
   if (tensor) {
     count(bytes);
   } else {

@@ -57,12 +57,9 @@ int run(const Options& options) {
   std::vector<std::string> command{options.python};
   const auto stack = find_stack_for(command);
   if (!stack) return refuse(stack.error().message, kFailed);
-  const Environment before = Environment::current();
-  Environment environment = before;
-  for (const std::string& note : drop_hostile_settings(environment)) say(note);
-  use_one_inter_op_thread(environment);
+  Environment environment = clean_environment();
   load_adapter(environment, stack->adapter.library, runtime_config(*settings, stack->adapter, {}, {}));
-  print(variables_of(before), variables_of(environment), options.json);
+  print(variables_of(Environment::current()), variables_of(environment), options.json);
   return 0;
 }
 

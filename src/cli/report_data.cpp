@@ -3,12 +3,12 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "base/files.h"
 #include "cli/command_line.h"
 #include "cli/output.h"
+#include "launch/user_folder.h"
 #include "report/page.h"
 #include "report/run_view.h"
 #include "report/step_view.h"
@@ -44,21 +44,11 @@ Result<void> add_run(json& data, const json& record) {
 }
 
 std::filesystem::path last_report(std::string_view command) {
-  const char* state = std::getenv("XDG_STATE_HOME");
-  const char* home = std::getenv("HOME");
-  std::filesystem::path folder;
-  if (state != nullptr && *state == '/') {
-    folder = state;
-  } else if (home != nullptr && *home == '/') {
-    folder = std::filesystem::path(home) / ".local/state";
-  } else {
-    return {};
-  }
-  return folder / "deeptm" / fmt::format("last-{}.html", command);
+  const auto folder = user_folder("XDG_STATE_HOME", ".local/state");
+  return folder ? *folder / fmt::format("last-{}.html", command) : std::filesystem::path();
 }
 
 Result<void> write_report(const json& data, const std::filesystem::path& file, bool automatic) {
-  if (file.empty()) return {};
   Result<void> written;
   if (automatic) written = make_folder(file.parent_path());
   if (written) written = write_file(file, report_page(data));

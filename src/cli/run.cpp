@@ -66,11 +66,7 @@ int run(Options& options, std::vector<std::string> command) {
   const auto stack = find_stack_for(command);
   if (!stack) return refuse(stack.error().message, kFailed);
   if (auto same = check_framework(*settings, stack->adapter); !same) return refuse("run: " + same.error().message);
-  Environment environment = Environment::current();
-  for (const std::string& note : drop_hostile_settings(environment)) say(note);
-  use_one_inter_op_thread(environment);
-  const auto done =
-      run_managed(*settings, stack->adapter, command, std::move(environment), 0, watch_of(options.progress));
+  const auto done = run_managed(*settings, stack->adapter, command, clean_environment(), 0, watch_of(options.progress));
   if (const auto shown = options.progress ? progress_line() : nullptr) shown("");
   if (!done) return refuse(done.error().message, 127);
 

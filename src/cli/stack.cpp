@@ -88,6 +88,13 @@ Result<Stack> find_stack_for(std::vector<std::string>& arguments) {
   return complete(*installation, *framework);
 }
 
+Environment clean_environment() {
+  Environment environment = Environment::current();
+  for (const std::string& note : drop_hostile_settings(environment)) say(note);
+  use_one_inter_op_thread(environment);
+  return environment;
+}
+
 std::vector<Finding> probe_stack() {
   std::vector<Finding> findings;
   const auto compiler = compiler_version();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "launch/environment.h"
 #include "launch/finding.h"
 #include "launch/installation.h"
 #include "launch/managed_run.h"
@@ -25,6 +26,10 @@ Result<Stack> find_stack();
 // For the user's own command: the python it starts. A bare `python` or `python3` without TensorFlow is replaced by
 // the checkout's, in arguments[0], and that is said.
 Result<Stack> find_stack_for(std::vector<std::string>& arguments);
+
+// This process's environment without settings that would hide tensors from DeepTM, which is said, and with one
+// operation at a time.
+Environment clean_environment();
 
 // For `deeptm doctor`: installation, python, TensorFlow, compiler.
 std::vector<Finding> probe_stack();

@@ -15,6 +15,7 @@
 
 #include "base/files.h"
 #include "launch/process.h"
+#include "launch/user_folder.h"
 
 namespace deeptm {
 namespace fs = std::filesystem;
@@ -126,16 +127,9 @@ Result<std::string> compiler_version() {
 }
 
 Result<fs::path> adapter_cache() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  fs::path folder;
-  if (cache != nullptr && *cache == '/') {
-    folder = fs::path(cache) / "deeptm";
-  } else if (home != nullptr && *home == '/') {
-    folder = fs::path(home) / ".cache/deeptm";
-  } else {
-    return fail("no place for the compiled adapter: set HOME or XDG_CACHE_HOME");
-  }
+  const auto own = user_folder("XDG_CACHE_HOME", ".cache");
+  if (!own) return fail("no place for the compiled adapter: set HOME or XDG_CACHE_HOME");
+  const fs::path& folder = *own;
   std::error_code code;
   fs::create_directories(folder.parent_path(), code);
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {

@@ -79,10 +79,11 @@ std::string runtime_config(const MemorySettings& settings, const Adapter& adapte
   }
   config["command"] = arguments;
   config["framework"] = adapter.framework;
-  if (!files.telemetry.empty()) config["telemetry"] = files.telemetry;
+  if (!files.telemetry.empty()) {
+    config["telemetry"] = files.telemetry;
+    config["launcher"] = ::getpid();
+  }
   if (!files.emulation.empty()) config["emulation_file"] = files.emulation;
-  // Without one nobody reads what is measured, and nobody's end is the run's.
-  if (!files.telemetry.empty()) config["launcher"] = ::getpid();
   // Arguments need not be UTF-8; the record shows them as well as it can.
   return config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -110,11 +111,10 @@ Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& ad
   if (!made) return tl::unexpected(made.error());
   load_adapter(environment, adapter.library, runtime_config(settings, adapter, files, arguments));
   RunProgress progress(**telemetry);
-  const auto outcome =
-      supervise({arguments, environment.lines()}, {watch.every, [&] {
-                                                     if (const auto line = progress.line(now_nanoseconds()))
-                                                       watch.tell(*line);
-                                                   }});
+  const auto tell = [&] {
+    if (const auto line = progress.line(now_nanoseconds())) watch.tell(*line);
+  };
+  const auto outcome = supervise({arguments, environment.lines()}, {watch.every, tell});
   if (!outcome) return tl::unexpected(outcome.error());
   return ManagedRun{*outcome, read_figures(**telemetry, training_steps)};
 }

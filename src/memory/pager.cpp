@@ -123,12 +123,8 @@ std::uint32_t Pager::pages_in(std::uint32_t chunk, PageExtent pages) const {
 // visit(chunk, how many of the pages are in it) for every chunk that holds one of them.
 template <class Visit>
 void Pager::for_each_chunk(PageExtent pages, Visit visit) {
-  const std::size_t per_chunk = options_.chunk_bytes / kPageBytes;
-  for (std::size_t page = pages.begin; page < pages.end;) {
-    const std::size_t end = std::min<std::size_t>(pages.end, (page / per_chunk + 1) * per_chunk);
-    visit(static_cast<std::uint32_t>(page / per_chunk), static_cast<std::uint32_t>(end - page));
-    page = end;
-  }
+  const auto per_chunk = static_cast<std::uint32_t>(options_.chunk_bytes / kPageBytes);
+  for (std::uint32_t c = pages.begin / per_chunk; c * per_chunk < pages.end; ++c) visit(c, pages_in(c, pages));
 }
 
 Result<void> Pager::birth(std::byte* begin, std::size_t bytes, std::size_t fast_bytes) {

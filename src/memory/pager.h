@@ -196,7 +196,7 @@ class Pager {
   std::uint32_t standby_frame();
   // Empty slots of the pool, side by side as far as there are such.
   std::vector<std::uint32_t> take_slots(std::size_t count);
-  std::uint32_t take_slot() { return take_slots(1).front(); }
+  std::uint32_t take_slot() { return static_cast<std::uint32_t>(*empty_slots_.allocate(1)); }
   void give_back_slot(std::uint32_t slot) { empty_slots_.release(slot, 1); }
   void release_frame(std::uint32_t slot);
   // Gives chunks, from the first on, places in the slow tier, side by side where there are so many: a device moves what
