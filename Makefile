@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make run` is the main job; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench format tidy clean
+.PHONY: help build run test bench wheel docs format tidy clean
 
 help: ## this list
 	@awk -F': .*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -14,7 +14,7 @@ run: build ## the main job: MobileNet on Fashion-MNIST in a fifth of the memory 
 	@scripts/run
 
 test: ## every test
-	@scripts/bootstrap run test
+	@scripts/bootstrap run test wheel docs
 	@scripts/build test
 	@scripts/test
 
@@ -22,6 +22,14 @@ bench: ## the benchmarks (results/bench)
 	@scripts/bootstrap run bench
 	@scripts/build bench
 	@scripts/bench
+
+wheel: ## the Python package: results/wheels/deeptm-….whl, and its sources
+	@scripts/bootstrap run wheel
+	@scripts/wheel
+
+docs: ## the documentation as a site, with the C interface: build/docs
+	@scripts/bootstrap run docs
+	@scripts/docs
 
 format: ## clang-format on every source file
 	@scripts/bootstrap run develop

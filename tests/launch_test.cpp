@@ -102,8 +102,27 @@ TEST(Installation, IsFoundFromABuildFolderBelowACheckout) {
   std::ofstream(root / "build/dev/lib/libdeeptm.so") << "x";
   const auto found = find_installation(root / "build/dev/bin/deeptm", "");
   ASSERT_TRUE(found) << found.error().message;
-  EXPECT_EQ(found->checkout, root);
-  EXPECT_EQ(found->own_python(), root / ".venv/bin/python");
+  EXPECT_EQ(found->adapter_folder, root / "adapters");
+  EXPECT_EQ(found->own_python, root / ".venv/bin/python");
+  fs::remove_all(root);
+}
+
+TEST(Installation, IsFoundInAPythonPackage) {
+  const fs::path root = fs::path(testing::TempDir()) / "environment";
+  const fs::path packages = root / "lib/python3.11/site-packages", package = packages / "deeptm";
+  for (const fs::path& folder : {root / "bin", package / "bin", package / "lib", package / "share/deeptm/adapters"}) {
+    fs::create_directories(folder);
+  }
+  for (const fs::path& file : {root / "bin/python3", package / "__init__.py", package / "lib/libdeeptm.so"}) {
+    std::ofstream(file) << "x";
+  }
+  const auto found = find_installation(package / "bin/deeptm", "");
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(found->include_folder, package / "include");
+  EXPECT_EQ(found->python_folder, packages);
+  EXPECT_EQ(found->adapter_folder, package / "share/deeptm/adapters");
+  EXPECT_EQ(found->graph_folder, package / "share/deeptm/graphs");
+  EXPECT_EQ(found->own_python, root / "bin/python3");
   fs::remove_all(root);
 }
 

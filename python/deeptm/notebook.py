@@ -17,7 +17,8 @@ def find_program():
     """The `deeptm` command: DEEPTM_PROGRAM, that of the checkout or installation this file is in, or one in PATH."""
     named = os.environ.get("DEEPTM_PROGRAM")
     here = pathlib.Path(__file__).resolve()
-    beside = [here.parents[2] / "build/bin/deeptm", *(folder / "bin/deeptm" for folder in here.parents[2:5])]
+    # The package of a wheel, a checkout's, that under a prefix (share/deeptm/python).
+    beside = [here.parent / "bin/deeptm", here.parents[2] / "build/bin/deeptm", *(folder / "bin/deeptm" for folder in here.parents[4:5])]
     found = named or next((str(path) for path in beside if path.is_file()), None) or shutil.which("deeptm")
     if found is None:
         raise BadInput("deeptm: the command is not in PATH; DEEPTM_PROGRAM names it")

@@ -24,7 +24,7 @@ struct Options {
   std::vector<std::string> graphs, machines = {"optane"}, policies = {"deeptm"}, prices;
   std::vector<std::string> fast = {"5%",  "10%", "15%", "20%", "25%", "30%", "35%",
                                    "40%", "50%", "60%", "70%", "80%", "90%", "100%"};
-  std::string target = "90%", tolerance = "0.5%", picture, cache = "results/capacity";
+  std::string target = "90%", tolerance = "0.5%", picture, csv, cache = "results/capacity";
   bool bounded = false, json = false;
   unsigned jobs = 0;
 };
@@ -195,7 +195,9 @@ std::string picture(const std::vector<GraphCapacity>& graphs, double target) {
 int run(const Options& options) {
   auto request = request_of(options);
   if (!request) return refuse("capacity: " + request.error().message);
-  if (auto works = check_output(options.picture); !works) return refuse("capacity: " + works.error().message);
+  for (const std::string& file : {options.picture, options.csv}) {
+    if (auto works = check_output(file); !works) return refuse("capacity: " + works.error().message);
+  }
   if (auto works = make_folder(options.cache); !works) return refuse("capacity: --cache " + works.error().message);
   Evaluation evaluation(
       {.models = {}, .jobs = jobs_of(options.jobs), .graphs = {}, .cache = options.cache, .progress = progress_line()});
@@ -209,6 +211,11 @@ int run(const Options& options) {
   if (!options.picture.empty()) {
     if (auto drawn = write_file(options.picture, picture(*graphs, request->target)); !drawn) {
       return refuse("capacity: " + drawn.error().message, kFailed);
+    }
+  }
+  if (!options.csv.empty()) {
+    if (auto written = write_file(options.csv, to_csv(*graphs)); !written) {
+      return refuse("capacity: " + written.error().message, kFailed);
     }
   }
   if (options.json) {
@@ -246,6 +253,7 @@ Subcommand add_capacity(CLI::App& app) {
       ->capture_default_str();
   sub->add_flag("--bound", options->bounded, "say, too, with what no plan whatever reaches the target");
   sub->add_flag("--json", options->json, "print JSON");
+  sub->add_option("--csv", options->csv, "write a line for each point to this file, too");
   sub->add_option("-o,--output", options->picture, "draw dollars against performance: an SVG file");
   sub->add_option("--jobs", options->jobs, "cells computed at once; 0: one a core")->capture_default_str();
   sub->add_option("--cache", options->cache, "folder where results are kept; \"\": nowhere")->capture_default_str();

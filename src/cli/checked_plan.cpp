@@ -26,4 +26,8 @@ tl::expected<CheckedPlan, CheckFailure> load_checked(const PlanFiles& files) {
   return CheckedPlan{std::move(*setting), std::move(*plan)};
 }
 
+std::string recomputes_of(const Plan& plan) {
+  return plan.recomputes.empty() ? "" : fmt::format(", {} recomputes", plan.recomputes.size());
+}
+
 }  // namespace deeptm::cli

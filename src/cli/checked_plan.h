@@ -31,4 +31,7 @@ struct CheckFailure {
 };
 tl::expected<CheckedPlan, CheckFailure> load_checked(const PlanFiles& files);
 
+// ", 3 recomputes", if it has some.
+std::string recomputes_of(const Plan& plan);
+
 }  // namespace deeptm::cli

@@ -36,6 +36,7 @@ Subcommand add_trace(CLI::App& app);
 Subcommand add_report(CLI::App& app);
 Subcommand add_reproduce(CLI::App& app);
 Subcommand add_calibrate(CLI::App& app);
+Subcommand add_clean(CLI::App& app);
 
 // One line on standard error that begins with "deeptm: ".
 void say(const std::string& line);

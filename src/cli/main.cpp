@@ -92,7 +92,7 @@ int main(std::vector<std::string> arguments) {
       add_run(app, command), add_env(app),       add_train(app), add_record(app), add_show(app),
       add_synthesize(app),   add_aggregate(app), add_plan(app),  add_verify(app), add_simulate(app),
       add_compare(app),      add_capacity(app),  add_trace(app), add_report(app), add_reproduce(app),
-      add_calibrate(app),    add_doctor(app)};
+      add_calibrate(app),    add_doctor(app),    add_clean(app)};
   app.footer(
       "Examples:\n"
       "  deeptm run --fast 4GiB -- python train.py          your own script in 4 GiB\n"
@@ -112,7 +112,8 @@ int main(std::vector<std::string> arguments) {
       "  deeptm reproduce --quick                            the DeepTM paper's evaluation, ours beside what was "
       "published\n"
       "  deeptm calibrate -o machine.json                   this machine, for --machine\n"
-      "  deeptm doctor                                      what this machine has and lacks");
+      "  deeptm doctor                                      what this machine has and lacks\n"
+      "  deeptm clean                                       removes what it keeps among your files");
   const bool takes_command = !arguments.empty() && arguments.front() == "run";
   if (!command.empty() && !takes_command) return refuse("only `deeptm run` takes a command behind --");
   return parse_and_run(app, subcommands, std::move(arguments));

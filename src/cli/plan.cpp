@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// deeptm plan, verify, simulate: one plan made, checked, priced.
+// deeptm plan: one plan made.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -13,14 +13,12 @@
 #include "cli/command_line.h"
 #include "cli/planning_options.h"
 #include "cli/training_options.h"
-#include "cost/money.h"
 #include "evaluation/allocation_meter.h"
 #include "evaluation/interrupt.h"
 #include "evaluation/slack.h"
 #include "launch/summary.h"
 #include "optimizer/deeptm_recompute.h"
 #include "plan/plan_json.h"
-#include "simulator/simulator.h"
 #include "simulator/verifier.h"
 
 namespace deeptm::cli {
@@ -36,20 +34,11 @@ struct PlanOptions {
   bool json = false;
 };
 
-struct CheckOptions {
-  PlanFiles files;
-  bool json = false;
-};
-
 // What making it took: seconds, and the most resident memory that the process has had.
 struct Effort {
   double seconds = 0.0;
   std::uint64_t peak_resident_bytes = 0;
 };
-
-std::string recomputes_of(const Plan& plan) {
-  return plan.recomputes.empty() ? "" : fmt::format(", {} recomputes", plan.recomputes.size());
-}
 
 nlohmann::json to_json(const PlanOptions& options, const PlanWithSlack& made, const Effort& effort) {
   nlohmann::json json = {{"plan", options.output},
@@ -128,78 +117,6 @@ int make_plan(PlanOptions& options) {
   return 0;
 }
 
-int check_plan(const CheckOptions& options) {
-  const auto checked = load_checked(options.files);
-  if (!checked) return refuse(checked.error().message, checked.error().exit_code);
-  const Plan& plan = checked->plan;
-  fmt::print("{}: right ({} births, {} moves{}, {} of fast memory)\n", options.files.plan, plan.births.size(),
-             plan.moves.size(), recomputes_of(plan), format_bytes(plan.fast_bytes));
-  return 0;
-}
-
-// What the fast limit and what lives in the slow tiers cost.
-double dollars_of(const CheckedPlan& checked, const Timeline& timeline) {
-  auto bytes = timeline.peak_bytes;
-  bytes[0] = checked.plan.fast_bytes;
-  return memory_dollars(checked.setting.machine, bytes);
-}
-
-nlohmann::json to_json(const CheckedPlan& checked, const Timeline& timeline) {
-  const double all_fast_seconds = checked.setting.costs.all_fast_seconds();
-  return {{"performance", all_fast_seconds / timeline.step_seconds},
-          {"step_seconds", timeline.step_seconds},
-          {"all_fast_seconds", all_fast_seconds},
-          {"kernel_seconds", timeline.kernel_seconds},
-          {"copy_seconds", timeline.copy_seconds},
-          {"stall_seconds", timeline.stall_seconds},
-          {"recompute_seconds", timeline.recompute_seconds},
-          {"fast_peak_bytes", timeline.peak_bytes[0]},
-          {"bytes_in", timeline.bytes_in},
-          {"bytes_out", timeline.bytes_out},
-          {"memory_dollars", dollars_of(checked, timeline)},
-          {"kind", "simulated"}};
-}
-
-int simulate_plan(const CheckOptions& options) {
-  const auto checked = load_checked(options.files);
-  if (!checked) return refuse(checked.error().message, checked.error().exit_code);
-  const auto& [setting, plan] = *checked;
-  const Timeline timeline = simulate(setting.graph, setting.machine, setting.costs, plan);
-  const double fast = setting.costs.all_fast_seconds();
-  if (options.json) {
-    fmt::print("{}\n", to_json(*checked, timeline).dump(2));
-    return 0;
-  }
-  fmt::print("step: {} on {} (simulated), performance {:.3f}\n", format_seconds(timeline.step_seconds),
-             setting.machine.name, fast / timeline.step_seconds);
-  fmt::print("kernels: {}, everything fast: {}\n", format_seconds(timeline.kernel_seconds), format_seconds(fast));
-  fmt::print("copies: {} ({} in, {} out); kernels stood still for {}\n", format_seconds(timeline.copy_seconds),
-             format_bytes(timeline.bytes_in), format_bytes(timeline.bytes_out), format_seconds(timeline.stall_seconds));
-  if (!plan.recomputes.empty()) {
-    fmt::print("kernels that run again: {}, for {} recomputes\n", format_seconds(timeline.recompute_seconds),
-               plan.recomputes.size());
-  }
-  fmt::print("fast memory: {} limit, {} peak; the limit and the slow peak cost ${:.2f}\n",
-             format_bytes(plan.fast_bytes), format_bytes(timeline.peak_bytes[0]), dollars_of(*checked, timeline));
-  return 0;
-}
-
-Subcommand add_check(CLI::App& app, const char* name, const char* summary, const char* shown,
-                     int (*run)(const CheckOptions&)) {
-  auto* sub = app.add_subcommand(name, summary);
-  auto options = std::make_shared<CheckOptions>();
-  sub->add_option("graph", options->files.graph, "the step graph that the plan is for")->required();
-  sub->add_option("plan", options->files.plan, "the plan")->required();
-  options->files.add_machine_to(*sub);
-  if (run == simulate_plan) sub->add_flag("--json", options->json, "print JSON");
-  example(sub, shown);
-  return {sub, [options, run] { return run(*options); }};
-}
-
-}  // namespace
-
-namespace {
-
 std::string without_percent(const std::string& text) { return text.substr(0, text.size() - text.ends_with('%')); }
 
 }  // namespace
@@ -226,16 +143,6 @@ Subcommand add_plan(CLI::App& app) {
   sub->add_flag("--json", options->json, "print JSON: performance, and time and memory of planning");
   example(sub, "deeptm plan graphs/resnet152.graph.json.zst --machine optane --fast 20% -o plan.json");
   return {sub, [options] { return make_plan(*options); }};
-}
-
-Subcommand add_verify(CLI::App& app) {
-  return add_check(app, "verify", "say whether a plan is right, and what is wrong",
-                   "deeptm verify graphs/resnet152.graph.json.zst plan.json", check_plan);
-}
-
-Subcommand add_simulate(CLI::App& app) {
-  return add_check(app, "simulate", "how long a step takes under a plan, on a modelled machine",
-                   "deeptm simulate graphs/resnet152.graph.json.zst plan.json --json", simulate_plan);
 }
 
 }  // namespace deeptm::cli

@@ -20,6 +20,14 @@ using nlohmann::json;
 
 json empty_report() { return {{"title", "Policies and memory"}, {"subtitle", ""}, {"kind", "simulated"}}; }
 
+json figures_report(json figures) {
+  json data = empty_report();
+  data["title"] = "The DeepTM paper's evaluation";
+  data["subtitle"] = "on machines fitted to what it measured of others; ours beside what it prints";
+  data["figures"] = std::move(figures);
+  return data;
+}
+
 tl::expected<void, CheckFailure> add_step(json& data, const PlanFiles& files) {
   const auto checked = load_checked(files);
   if (!checked) return tl::unexpected(checked.error());
@@ -44,7 +52,7 @@ Result<void> add_run(json& data, const json& record) {
 }
 
 std::filesystem::path last_report(std::string_view command) {
-  const auto folder = user_folder("XDG_STATE_HOME", ".local/state");
+  const auto folder = user_state_folder();
   return folder ? *folder / fmt::format("last-{}.html", command) : std::filesystem::path();
 }
 

@@ -16,6 +16,8 @@
 namespace deeptm::cli {
 
 nlohmann::json empty_report();
+// Of the list of an evaluation's figures, each as evaluation/figure.h gives it.
+nlohmann::json figures_report(nlohmann::json figures);
 tl::expected<void, CheckFailure> add_step(nlohmann::json& data, const PlanFiles& files);
 // `record`: of a run. After add_step(), if that is called at all.
 Result<void> add_run(nlohmann::json& data, const nlohmann::json& record);

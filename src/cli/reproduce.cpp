@@ -8,6 +8,7 @@
 
 #include "cli/command_line.h"
 #include "cli/output.h"
+#include "cli/report_data.h"
 #include "evaluation/figures.h"
 #include "evaluation/interrupt.h"
 #include "evaluation/published.h"
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 
 struct Options {
   bool quick = false;
-  std::string output = "results/reproduction", graphs;
+  std::string output = "results/reproduction", graphs, report;
   std::vector<std::string> models, groups;
   unsigned jobs = 0;
 };
@@ -35,7 +36,7 @@ std::vector<std::string> models_of(const Options& options) {
 
 // Pictures are drawn by the python that trains; without matplotlib there are none.
 void draw(const Installation& installation, const fs::path& output) {
-  const fs::path own = installation.own_python();
+  const fs::path own = installation.own_python;
   const std::string python = !own.empty() && fs::exists(own) ? own.string() : "python3";
   const auto drawn = run_process({python, (installation.python_folder / "deeptm/draw.py").string(), output.string()});
   constexpr int kNoMatplotlib = 3;
@@ -51,18 +52,20 @@ int run(const Options& options) {
   for (const fs::path& folder : {output, output / "cells"}) {
     if (auto works = make_folder(folder); !works) return refuse("reproduce: --output " + works.error().message);
   }
+  if (auto works = check_output(options.report); !works) return refuse("reproduce: --report " + works.error().message);
   const auto installation = this_installation();
   if (!installation) return refuse(installation.error().message);
-  Evaluation evaluation(
-      {.models = models_of(options),
-       .quick = options.quick,
-       .alexnet_weights_move = true,
-       .jobs = jobs_of(options.jobs),
-       .graphs = options.graphs.empty() ? installation->checkout / "graphs" : fs::path(options.graphs),
-       .cache = output / "cells",
-       .progress = progress_line()});
+  Evaluation evaluation({.models = models_of(options),
+                         .quick = options.quick,
+                         .alexnet_weights_move = true,
+                         .jobs = jobs_of(options.jobs),
+                         .graphs = options.graphs.empty() ? installation->graph_folder : fs::path(options.graphs),
+                         .cache = output / "cells",
+                         .progress = progress_line()});
   const Interruptible here;
-  const auto done = reproduce(evaluation, options.groups, output, [](const Figure& figure) {
+  auto figures = nlohmann::json::array();
+  const auto done = reproduce(evaluation, options.groups, output, [&](const Figure& figure) {
+    figures.push_back(to_json(figure));
     fmt::print("{}\n", to_text(figure));
     std::fflush(stdout);
   });
@@ -70,6 +73,11 @@ int run(const Options& options) {
   if (!done) return refuse("reproduce: " + done.error().message);
   draw(*installation, output);
   fmt::print("{}: every table as JSON and CSV\n", output.string());
+  const bool automatic = options.report.empty();
+  const fs::path report = automatic ? output / "report.html" : fs::path(options.report);
+  if (auto written = write_report(figures_report(std::move(figures)), report, automatic); !written) {
+    return refuse("reproduce: --report " + written.error().message);
+  }
   return 0;
 }
 
@@ -92,7 +100,10 @@ Subcommand add_reproduce(CLI::App& app) {
       ->delimiter(',')
       ->check(CLI::IsMember(std::vector<std::string>(published::kModels.begin(), published::kModels.end())));
   sub->add_option("--figures", options->groups, summary)->delimiter(',')->check(CLI::IsMember(names));
-  sub->add_option("--graphs", options->graphs, "folder with the models' step graphs [the checkout's graphs]");
+  sub->add_option("--graphs", options->graphs,
+                  "folder with the models' step graphs [those that came with the command]");
+  sub->add_option("--report", options->report,
+                  "write the page to this HTML file [report.html in the folder of --output]");
   example(sub, "deeptm reproduce --quick --output results/reproduction");
   return {sub, [options] { return run(*options); }};
 }

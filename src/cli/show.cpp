@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "base/files.h"
 #include "cli/command_line.h"
 #include "graph/graph_file.h"
 #include "graph/summary.h"
@@ -12,13 +13,17 @@ namespace deeptm::cli {
 namespace {
 
 struct Options {
-  std::string file;
+  std::string file, csv;
   bool json = false;
 };
 
 int run(const Options& options) {
   const auto graph = read_graph(options.file);
   if (!graph) return refuse(graph.error().message);
+  if (!options.csv.empty()) {
+    if (auto written = write_file(options.csv, tensors_csv(*graph)); !written)
+      return refuse("show: --csv " + written.error().message);
+  }
   if (options.json) {
     fmt::print("{}\n", summary_json(*graph).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
@@ -34,6 +39,7 @@ Subcommand add_show(CLI::App& app) {
   auto options = std::make_shared<Options>();
   sub->add_option("file", options->file, "a .graph.json.zst (or plain .json) file")->required();
   sub->add_flag("--json", options->json, "print JSON");
+  sub->add_option("--csv", options->csv, "write a line for each tensor to this file, too");
   example(sub, "deeptm show graphs/mobilenet.graph.json.zst");
   return {sub, [options] { return run(*options); }};
 }

@@ -66,7 +66,7 @@ bool is_python(const fs::path& program) { return program.filename().string().sta
 Result<Stack> find_stack() {
   const auto installation = this_installation();
   if (!installation) return tl::unexpected(installation.error());
-  const auto framework = first_with_tensorflow({installation->own_python(), in_path("python3")});
+  const auto framework = first_with_tensorflow({installation->own_python, in_path("python3")});
   if (!framework) return tl::unexpected(framework.error());
   return complete(*installation, *framework);
 }
@@ -79,7 +79,7 @@ Result<Stack> find_stack_for(std::vector<std::string>& arguments) {
   const fs::path python = is_python(arguments[0]) ? program : in_path("python3");
   const bool bare = arguments[0] == "python" || arguments[0] == "python3";
   const auto framework =
-      first_with_tensorflow({python, bare || !is_python(arguments[0]) ? installation->own_python() : fs::path{}});
+      first_with_tensorflow({python, bare || !is_python(arguments[0]) ? installation->own_python : fs::path{}});
   if (!framework) return tl::unexpected(framework.error());
   if (bare && framework->python != python) {
     say(fmt::format("{} has no TensorFlow; using {}", arguments[0], framework->python.string()));
@@ -105,7 +105,7 @@ std::vector<Finding> probe_stack() {
     findings.push_back({"installation", Health::kFailure, "not whole", installation.error().message});
     return findings;
   }
-  const auto framework = first_with_tensorflow({installation->own_python(), in_path("python3")});
+  const auto framework = first_with_tensorflow({installation->own_python, in_path("python3")});
   if (!framework) {
     findings.push_back({"tensorflow", Health::kFailure, "none", framework.error().message});
     return findings;

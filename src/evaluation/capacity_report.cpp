@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/csv.h"
 #include "launch/summary.h"
 
 namespace deeptm {
@@ -174,6 +175,25 @@ nlohmann::json to_json(const std::vector<GraphCapacity>& graphs, const CapacityR
           {"target", request.target}, {"tolerance", request.tolerance},
           {"prices_per_gb", prices},  {"graphs", of_graphs},
           {"all_graphs", of_all}};
+}
+
+std::string to_csv(const std::vector<GraphCapacity>& graphs) {
+  std::string text =
+      "graph,batch,machine,policy,fast_bytes,fast_share,performance,step_seconds,dollars,on_frontier,least,error\n";
+  for (const GraphCapacity& graph : graphs) {
+    for (const CapacityCurve& curve : graph.curves) {
+      for (std::size_t p = 0; p < curve.points.size(); ++p) {
+        const CapacityPoint& point = curve.points[p];
+        const Row& row = point.row;
+        const auto number = [&](double value) { return point.planned() ? fmt::format("{}", value) : ""; };
+        text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_field(graph.graph.name), graph.graph.batch,
+                            csv_field(curve.machine->name), csv_field(curve.policy), row.fast_bytes,
+                            share_of_peak(graph, point), number(row.performance), number(row.step_seconds),
+                            number(row.memory_dollars), point.on_frontier, curve.least == p, csv_field(row.error));
+      }
+    }
+  }
+  return text;
 }
 
 std::string to_text(const std::vector<GraphCapacity>& graphs, const CapacityRequest& request) {

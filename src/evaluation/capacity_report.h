@@ -12,6 +12,8 @@ namespace deeptm {
 
 // docs/capacity.md describes every field.
 nlohmann::json to_json(const std::vector<GraphCapacity>& graphs, const CapacityRequest& request);
+// A line for each point.
+std::string to_csv(const std::vector<GraphCapacity>& graphs);
 // A table for each graph, and what follows from it.
 std::string to_text(const std::vector<GraphCapacity>& graphs, const CapacityRequest& request);
 

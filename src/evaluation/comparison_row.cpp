@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "base/csv.h"
+
 namespace deeptm {
 namespace {
 
@@ -68,11 +70,12 @@ std::string to_csv(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     const bool done = row.error.empty();
     const auto number = [&](bool is_there, double value) { return is_there ? fmt::format("{}", value) : ""; };
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", row.graph, row.batch, row.machine, row.fast,
-                        row.fast_bytes, row.mode, row.policy, number(done, row.performance),
-                        number(row.bound.has_value(), row.bound.value_or(0)), number(done, row.plan_seconds),
-                        done ? fmt::format("{}", row.plan_peak_bytes) : "", number(done, row.memory_dollars),
-                        row.has_plan ? (row.verified ? "true" : "false") : "", row.config_hash);
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_field(row.graph), row.batch,
+                        csv_field(row.machine), row.fast, row.fast_bytes, row.mode, csv_field(row.policy),
+                        number(done, row.performance), number(row.bound.has_value(), row.bound.value_or(0)),
+                        number(done, row.plan_seconds), done ? fmt::format("{}", row.plan_peak_bytes) : "",
+                        number(done, row.memory_dollars), row.has_plan ? (row.verified ? "true" : "false") : "",
+                        row.config_hash);
   }
   return text;
 }

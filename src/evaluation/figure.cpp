@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/csv.h"
 #include "base/files.h"
 #include "base/json_file.h"
 
@@ -17,14 +18,6 @@ constexpr std::array<std::string_view, 3> kCharts = {"none", "bars", "lines"};
 
 nlohmann::json optional(const std::optional<double>& value) {
   return value ? nlohmann::json(*value) : nlohmann::json();
-}
-
-// A field of CSV: quoted where it must be.
-std::string field(std::string_view text) {
-  if (text.find_first_of(",\"\n") == std::string_view::npos) return std::string(text);
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + "\"";
 }
 
 std::string shown(const std::optional<double>& value) {
@@ -60,8 +53,9 @@ std::string to_csv(const Figure& figure) {
   std::string text = "what,series,ours,published,unfitted,kind,unit,note\n";
   const auto number = [](const std::optional<double>& value) { return value ? fmt::format("{}", *value) : ""; };
   for (const FigureRow& row : figure.rows) {
-    text += fmt::format("{},{},{},{},{},{},{},{}\n", field(row.what), field(row.series), number(row.ours),
-                        number(row.published), number(row.unfitted), figure.kind, field(figure.unit), field(row.note));
+    text += fmt::format("{},{},{},{},{},{},{},{}\n", csv_field(row.what), csv_field(row.series), number(row.ours),
+                        number(row.published), number(row.unfitted), figure.kind, csv_field(figure.unit),
+                        csv_field(row.note));
   }
   return text;
 }

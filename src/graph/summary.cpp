@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "base/bytes.h"
+#include "base/csv.h"
 #include "graph/graph_json.h"
 #include "graph/lifetimes.h"
 
@@ -206,6 +207,22 @@ nlohmann::json summary_json(const StepGraph& graph) {
           {"kernel_types", std::move(types)},
           {"lifetimes", std::move(lifetimes)},
           {"biggest_tensors", std::move(biggest)}};
+}
+
+std::string tensors_csv(const StepGraph& graph) {
+  std::vector<std::uint64_t> reads(graph.tensors.size()), writes(graph.tensors.size());
+  for (const Access& access : graph.accesses) {
+    reads[access.tensor] += access.reads;
+    writes[access.tensor] += access.writes;
+  }
+  std::string text = "tensor,name,bytes,first_kernel,last_kernel,first_kernel_name,persistent,foreign,reads,writes\n";
+  for (std::size_t t = 0; t < graph.tensors.size(); ++t) {
+    const Tensor& tensor = graph.tensors[t];
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", t, csv_field(tensor.name), tensor.bytes, tensor.first_kernel,
+                        tensor.last_kernel, csv_field(graph.kernels[tensor.first_kernel].name), tensor.persistent,
+                        tensor.foreign, reads[t], writes[t]);
+  }
+  return text;
 }
 
 }  // namespace deeptm

@@ -47,5 +47,7 @@ GraphSummary summarize(const StepGraph& graph);
 
 std::string summary_text(const StepGraph& graph, std::string_view file);
 nlohmann::json summary_json(const StepGraph& graph);
+// A line for each tensor.
+std::string tensors_csv(const StepGraph& graph);
 
 }  // namespace deeptm

@@ -127,7 +127,7 @@ Result<std::string> compiler_version() {
 }
 
 Result<fs::path> adapter_cache() {
-  const auto own = user_folder("XDG_CACHE_HOME", ".cache");
+  const auto own = user_cache_folder();
   if (!own) return fail("no place for the compiled adapter: set HOME or XDG_CACHE_HOME");
   const fs::path& folder = *own;
   std::error_code code;

@@ -19,9 +19,12 @@ bool is_checkout(const fs::path& folder) {
   return is_there(folder / "adapters/tensorflow") && is_there(folder / "python/deeptm");
 }
 
-}  // namespace
+// A prefix that is the Python package itself: PREFIX/lib/python3.11/site-packages/deeptm of the environment it is in.
+bool is_python_package(const fs::path& prefix) {
+  return is_there(prefix / "share/deeptm/adapters") && is_there(prefix / "__init__.py");
+}
 
-fs::path Installation::own_python() const { return checkout.empty() ? fs::path{} : checkout / ".venv/bin/python"; }
+}  // namespace
 
 Result<Installation> find_installation(const fs::path& program, const fs::path& home) {
   const fs::path prefix = program.parent_path().parent_path();
@@ -34,10 +37,14 @@ Result<Installation> find_installation(const fs::path& program, const fs::path& 
     return fail(fmt::format("{} is missing: build it with `make build`", (prefix / "lib/libdeeptm.so").string()));
   }
   const fs::path share = prefix / "share/deeptm";
-  if (is_checkout(share)) {
+  const bool in_package = is_python_package(prefix);
+  if (in_package || is_checkout(share)) {
     found.include_folder = prefix / "include";
-    found.python_folder = share / "python";
+    found.python_folder = in_package ? prefix.parent_path() : share / "python";
     found.adapter_folder = share / "adapters";
+    found.graph_folder = share / "graphs";
+    const fs::path environment = found.python_folder.parent_path().parent_path().parent_path();
+    if (in_package && is_there(environment / "bin/python3")) found.own_python = environment / "bin/python3";
     return found;
   }
   fs::path checkout = home;
@@ -50,10 +57,11 @@ Result<Installation> find_installation(const fs::path& program, const fs::path& 
         fmt::format("{} is neither in a checkout nor installed; set DEEPTM_HOME to the checkout it was built from",
                     program.string()));
   }
-  found.checkout = checkout;
+  found.own_python = checkout / ".venv/bin/python";
   found.include_folder = checkout / "include";
   found.python_folder = checkout / "python";
   found.adapter_folder = checkout / "adapters";
+  found.graph_folder = checkout / "graphs";
   return found;
 }
 

@@ -4,7 +4,9 @@
 #include <cstdlib>
 
 namespace deeptm {
+namespace {
 
+// Below what `variable` names, if that is absolute, else below `in_home` of the home.
 std::optional<std::filesystem::path> user_folder(const char* variable, const char* in_home) {
   const char* named = std::getenv(variable);
   const char* home = std::getenv("HOME");
@@ -12,5 +14,11 @@ std::optional<std::filesystem::path> user_folder(const char* variable, const cha
   if (home != nullptr && *home == '/') return std::filesystem::path(home) / in_home / "deeptm";
   return std::nullopt;
 }
+
+}  // namespace
+
+std::optional<std::filesystem::path> user_cache_folder() { return user_folder("XDG_CACHE_HOME", ".cache"); }
+
+std::optional<std::filesystem::path> user_state_folder() { return user_folder("XDG_STATE_HOME", ".local/state"); }
 
 }  // namespace deeptm

@@ -6,8 +6,8 @@
 
 namespace deeptm {
 
-// DeepTM's folder of one kind of the user's files (XDG Base Directory): below what `variable` names, if that is
-// absolute, else below `in_home` of the home. None: there is no home either.
-std::optional<std::filesystem::path> user_folder(const char* variable, const char* in_home);
+// DeepTM's folders among the user's own (XDG Base Directory). None where there is no home either.
+std::optional<std::filesystem::path> user_cache_folder();  // adapters: XDG_CACHE_HOME, else ~/.cache
+std::optional<std::filesystem::path> user_state_folder();  // the last run's page: XDG_STATE_HOME, else ~/.local/state
 
 }  // namespace deeptm

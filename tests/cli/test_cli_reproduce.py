@@ -4,6 +4,7 @@
 import csv
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -45,6 +46,16 @@ def test_every_table_says_what_it_is_and_stands_beside_what_was_published(reprod
     assert all(row["ours"] is not None for row in found["fit-cpu-residuals"]["rows"])
     kernels = {row["series"]: row["published"] for row in found["models"]["rows"]}
     assert kernels == {"kernels": 36, "tensors": 695}
+
+
+def test_a_page_shows_every_table(reproduced, browse):
+    folder, done = reproduced
+    assert "deeptm: report: out/report.html" in done.stderr.splitlines()
+    page = (folder / "report.html").read_text()
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S).group(1))
+    assert {figure["name"] for figure in data["figures"]} == figures(folder).keys()
+    titles = browse(folder / "report.html", 'return [...document.querySelectorAll("#the-paper-s-evaluation h3")].map((title) => title.textContent);')
+    assert titles == [figure["title"] for figure in data["figures"]]
 
 
 def test_the_fitted_machine_is_one_that_compare_takes(reproduced, deeptm):

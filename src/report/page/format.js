@@ -37,8 +37,9 @@ function makeTable(head, rows) {
     make("table", {}, make("thead", {}, line("th", head)), make("tbody", {}, rows.map((row) => line("td", row)))));
 }
 
-// A bar of a share of the longest one.
-const makeBar = (share, colour) => make("div", { class: "bar" }, make("i", { style: `width: ${100 * share}%; background: var(--${colour})` }));
+// A bar of a share of the longest one; `mark`, if there is one: where another would end.
+const makeBar = (share, colour, mark) => make("div", { class: "bar" }, make("i", { style: `width: ${100 * share}%; background: var(--${colour})` }),
+  mark > 0 ? make("b", { style: `left: ${100 * mark}%` }) : "");
 
 function makeLegend(entries) {
   return make("div", { class: "legend" },

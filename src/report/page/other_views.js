@@ -70,6 +70,51 @@ function capacityView(graphs) {
   return parts;
 }
 
+// An evaluation's tables and figures, ours beside what was published: bars, or lines where `what` is a number.
+function reproductionView(figures) {
+  const shown = (value) => ({ number: isThere(value) ? Number(value.toPrecision(4)).toString() : "" });
+  return figures.flatMap((figure) => {
+    const { rows } = figure, withNotes = rows.some((row) => row.note);
+    const parts = [make("h3", {}, figure.title), make("p", { class: "note" }, [`${figure.kind}; ${figure.unit}`, ...figure.notes].join(". "))];
+    if (figure.chart === "lines") return [...parts, linesOfFigure(figure)];
+    const most = d3.max(rows, (row) => Math.max(row.ours ?? 0, row.published ?? 0)) || 1;
+    return [...parts, makeTable(
+      [figure.axis, "", { number: "ours" }, { number: "published" }, ...(figure.chart === "bars" ? [""] : []), ...(withNotes ? ["note"] : [])],
+      rows.map((row) => [
+        row.what, row.series, shown(row.ours), shown(row.published),
+        ...(figure.chart === "bars" ? [makeBar(Math.max(0, row.ours ?? 0) / most, "fast", row.published / most)] : []), ...(withNotes ? [row.note] : []),
+      ]))];
+  });
+}
+
+function linesOfFigure(figure) {
+  const colours = ["fast", "slow", "in", "out", "stall", "kernel"];
+  const points = figure.rows.map((row) => ({ ...row, x: Number(row.what) }));
+  const lines = d3.nest().key((row) => row.series).entries(points).map(({ key, values }, i) => ({ name: key, values, colour: colours[i % colours.length] }));
+  const extent = d3.extent(points, (row) => row.x), most = d3.max(points, (row) => Math.max(row.ours ?? 0, row.published ?? 0));
+  const path = (context, x, y, values, field, dash) => {
+    context.setLineDash(dash);
+    context.beginPath();
+    values.filter((row) => isThere(row[field])).forEach((row, i) => context[i === 0 ? "moveTo" : "lineTo"](x(row.x), y(row[field])));
+    context.stroke();
+  };
+  return make("div", {}, makeLegend(lines.map((line) => [line.name, line.colour])), makePlot({
+    x: extent[0] === extent[1] ? [extent[0] - 1, extent[1] + 1] : extent, y: [0, 1.05 * (most || 1)], labelX: figure.axis, labelY: figure.unit,
+    formatX: d3.format("~g"), formatY: d3.format("~g"), height: 300, mostZoom: 50, stops: [...new Set(points.map((row) => row.x))].sort(d3.ascending),
+    draw: (context, x, y) => lines.forEach((line) => {
+      [context.strokeStyle, context.lineWidth] = [colourOf(line.colour), 2];
+      path(context, x, y, line.values, "ours", []);
+      path(context, x, y, line.values, "published", [5, 4]);
+      context.setLineDash([]);
+    }),
+    at: (value) => lines.map((line) => {
+      const nearest = line.values.reduce((a, b) => (Math.abs(a.x - value) <= Math.abs(b.x - value) ? a : b));
+      const published = isThere(nearest.published) ? `, published ${nearest.published.toPrecision(4)}` : "";
+      return `${line.name} at ${nearest.what}: ${isThere(nearest.ours) ? nearest.ours.toPrecision(4) : "none"}${published}`;
+    }).join("\n"),
+  }, figure.title));
+}
+
 function configurationView(fields) {
   return [makeTable(["what", "value"], fields)];
 }

@@ -18,6 +18,7 @@ const VIEWS = [
   ["Predicted and measured", "", data.measured, measuredView],
   ["Policies compared", "Share of the speed with everything in fast memory; the bound is what no plan can pass.", data.comparison, comparisonView],
   ["Memory to buy", "What each amount of fast memory gives.", data.capacity, capacityView],
+  ["The paper's evaluation", "Ours beside what was published, where it was. In bars the mark is the published number; in lines the dashes are.", data.figures, reproductionView],
   ["Configuration", "", data.configuration, configurationView],
 ];
 
