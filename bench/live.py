@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training under plans, on demand, and by the kernel's swap, each in a memory cgroup that has room for stock's memory beside
-its tensors and for the fast limit; beside stock without a limit, and the bound that the disk allows: the least bytes that have
+"""Training under plans and on demand in a memory cgroup that has room for stock's memory beside its tensors and for the fast limit;
+by the kernel's swap in one of what the run under a plan has taken; beside stock without a limit, and the bound that the disk allows: the least bytes that have
 to be read and written take the disk some time, and the processors some of theirs, which stock beside fio loses just so."""
 
 import os
@@ -40,6 +40,7 @@ class Cell:
     def __init__(self, model, percent, stock, peak):
         self.model, self.percent, self.peak = model, percent, peak
         self.fast, self.cgroup_bytes = limits(stock, peak, percent)
+        self.taken_bytes = self.cgroup_bytes  # by the run under a plan, once there is one
         self.runs, self.beside = {}, []
 
     def add(self, policy, figures):
@@ -57,6 +58,8 @@ class Cell:
             seconds = statistics.median(run["step_seconds"] for run in runs)
             row = {"kind": "measured", "model": self.model, "batch": batch, "image": image, "percent": self.percent}
             row |= {"fast_limit_bytes": self.fast, "cgroup_bytes": self.cgroup_bytes, "live_peak_bytes": self.peak}
+            if policy == "swap":
+                row["cgroup_bytes"] = self.taken_bytes
             row |= {"policy": policy, "step_seconds": seconds, "timed_out": any(run["timed_out"] for run in runs)}
             row |= {"step_seconds_stock": stock_seconds, "performance": stock_seconds / seconds}
             row |= {"least_bytes_each_way": least, "disk_bytes_per_second": rate, "disk_seconds": disk_seconds}
@@ -123,17 +126,22 @@ class Bench:
         def run(timeout):
             return train(self.model, *CELLS[self.model], cell.fast, *options, enter=self.group.enter, timeout=timeout)
 
-        cell.add(policy, self.within(WARMUP + STEPS, run))
+        self.group.start_peak()
+        figures = self.within(WARMUP + STEPS, run)
+        figures["cgroup_peak_bytes"] = self.group.peak_bytes()
+        if policy == policies()[-1]:
+            cell.taken_bytes = figures["cgroup_peak_bytes"]
+        cell.add(policy, figures)
 
     def swapped(self, cell):
-        """Stock in the same cgroup, with a swap file."""
+        """Stock in as much memory as the plan has taken, with a swap file."""
 
         def run(timeout):
             result = self.workload(SWAP_STEPS, SWAP_WARMUP).run("swap", enter=self.group.enter, timeout=timeout)
             return {"step_seconds": result["median_step_seconds"]}
 
         with swap_file(SWAP_BYTES, self.place):
-            self.group.limit(cell.cgroup_bytes, swap=True)
+            self.group.limit(cell.taken_bytes, swap=True)
             cell.add("swap", self.within(SWAP_WARMUP + SWAP_STEPS, run))
 
     def rows(self, percents, rounds):

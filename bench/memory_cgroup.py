@@ -50,6 +50,20 @@ class MemoryCgroup:
         else:
             self._write("memory.swappiness", 60 if swap else 0)
 
+    def start_peak(self):
+        """peak_bytes() counts from here; what nobody of the group uses any more, such as cached files, goes first."""
+        if self.version == 1:
+            self._write("memory.force_empty", 0)
+            self._write("memory.max_usage_in_bytes", 0)
+        else:
+            with contextlib.suppress(OSError):  # not all could be had back
+                self._write("memory.reclaim", 1 << 40)
+            self._write("memory.peak", 0)  # Linux 6.12
+
+    def peak_bytes(self):
+        """Most memory of all kinds that the group has had since start_peak()."""
+        return int((self.folder / ("memory.max_usage_in_bytes" if self.version == 1 else "memory.peak")).read_text())
+
     def enter(self):
         self._write("cgroup.procs", os.getpid())
 

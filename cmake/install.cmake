@@ -4,11 +4,14 @@ include(CMakePackageConfigHelpers)
 set(config ${CMAKE_INSTALL_LIBDIR}/cmake/deeptm)
 set(share ${CMAKE_INSTALL_DATADIR}/deeptm)
 
+# Where the solver is: in the package `highsbox` that lies beside this one, or where it was built with.
+cmake_path(GET DEEPTM_HIGHS_LIBRARY PARENT_PATH solver)
 if(SKBUILD)
-  # The package `highsbox` lies beside this one.
-  set_target_properties(deeptm deeptm_command PROPERTIES INSTALL_RPATH "$ORIGIN/../../highsbox/highs_dist/lib"
-    INSTALL_RPATH_USE_LINK_PATH OFF)
-else()
+  set(solver "$ORIGIN/../../highsbox/highs_dist/lib")
+endif()
+set_target_properties(deeptm deeptm_command PROPERTIES INSTALL_RPATH ${solver})
+
+if(NOT SKBUILD)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/python DESTINATION ${share} PATTERN __pycache__ EXCLUDE)
 endif()
 
@@ -26,5 +29,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/deeptm-config-version.cma
 install(FILES ${PROJECT_BINARY_DIR}/deeptm-config.cmake ${PROJECT_BINARY_DIR}/deeptm-config-version.cmake
   DESTINATION ${config})
 
-add_custom_target(uninstall COMMAND ${CMAKE_COMMAND} -D MANIFEST=${CMAKE_BINARY_DIR}/install_manifest.txt
-  -P ${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake)
+if(PROJECT_IS_TOP_LEVEL)
+  add_custom_target(uninstall COMMAND ${CMAKE_COMMAND} -D MANIFEST=${CMAKE_BINARY_DIR}/install_manifest.txt
+    -P ${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake)
+endif()

@@ -67,7 +67,8 @@ std::string tier_names(const std::vector<Machine>& machines) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-Result<void> set_prices(std::vector<Machine>& machines, const Prices& prices) {
+// `draws`: there has to be something to draw.
+Result<void> set_prices(std::vector<Machine>& machines, const Prices& prices, bool draws) {
   for (const auto& [name, dollars] : prices) {
     bool known = false;
     for (Machine& machine : machines) {
@@ -79,8 +80,14 @@ Result<void> set_prices(std::vector<Machine>& machines, const Prices& prices) {
     if (!known) return fail(fmt::format("--price: no tier '{}'; there are {}", name, tier_names(machines)));
   }
   for (const Machine& machine : machines) {
+    const auto priced = [&](const MachineTier& tier) { return tier.price_per_gb != 0 || prices.contains(tier.name); };
+    if (std::none_of(machine.tiers.begin(), machine.tiers.end(), priced)) {
+      if (!draws) continue;  // dollars are not asked for
+      return fail(fmt::format("-o draws dollars, and {} has no prices: --price {}=DOLLARS_PER_GB,...", machine.name,
+                              machine.tiers.front().name));
+    }
     for (const MachineTier& tier : machine.tiers) {
-      if (tier.price_per_gb != 0 || prices.contains(tier.name)) continue;
+      if (priced(tier)) continue;
       return fail(
           fmt::format("{}: tier '{}' has no price: --price {}=DOLLARS_PER_GB", machine.name, tier.name, tier.name));
     }
@@ -101,7 +108,7 @@ Result<std::vector<std::shared_ptr<const Machine>>> load_machines(const Options&
   }
   const auto prices = parse_prices(options.prices);
   if (!prices) return tl::unexpected(prices.error());
-  if (auto set = set_prices(machines, *prices); !set) return tl::unexpected(set.error());
+  if (auto set = set_prices(machines, *prices, !options.picture.empty()); !set) return tl::unexpected(set.error());
   std::vector<std::shared_ptr<const Machine>> shared;
   for (Machine& machine : machines) shared.push_back(std::make_shared<const Machine>(std::move(machine)));
   return shared;

@@ -19,8 +19,9 @@ struct CapacityRequest {
     std::uint32_t batch = 0;
   };
   std::vector<Graph> graphs;
-  std::vector<std::shared_ptr<const Machine>> machines;  // with prices; no two of one name
-  std::vector<std::string> policies;                     // that work in the mode
+  std::vector<std::shared_ptr<const Machine>>
+      machines;                       // each with prices of all its tiers, or of none; no two of one name
+  std::vector<std::string> policies;  // that work in the mode
   CopyMode mode = CopyMode::kSync;
   std::vector<FastLimit> sizes;  // of fast memory; at most the peak and what the machine takes
   double target = 0.9;           // performance
@@ -51,6 +52,7 @@ struct CapacityCurve {
   std::vector<CapacityPoint> points{};                    // by size of fast memory
   std::optional<std::size_t> least{}, cheapest{};         // of the points that reach the target
 
+  bool priced() const { return all_fast_dollars > 0; }
   // Larger than the least, and below the target: there the plan of the least is the better one, and fits.
   bool falls_below_again(double target) const;
 };

@@ -19,6 +19,11 @@ double share_of_peak(const GraphCapacity& graph, const CapacityPoint& point) {
   return static_cast<double>(point.row.fast_bytes) / static_cast<double>(graph.peak_bytes);
 }
 
+// Nothing where nothing has a price.
+std::optional<double> share_of_dollars(const CapacityCurve& curve, const Row& row) {
+  return curve.priced() ? std::optional(row.memory_dollars / curve.all_fast_dollars) : std::nullopt;
+}
+
 nlohmann::json to_json(const GraphCapacity& graph, const CapacityCurve& curve, const CapacityPoint& point) {
   const Row& row = point.row;
   nlohmann::json json = {{"machine", curve.machine->name},
@@ -33,7 +38,7 @@ nlohmann::json to_json(const GraphCapacity& graph, const CapacityCurve& curve, c
   for (std::size_t t = 0; t < row.tier_bytes.size(); ++t) tiers[curve.machine->tiers[t].name] = row.tier_bytes[t];
   json.update({{"tier_bytes", tiers},
                {"dollars", row.memory_dollars},
-               {"share_of_all_fast_dollars", row.memory_dollars / curve.all_fast_dollars},
+               {"share_of_all_fast_dollars", optional(share_of_dollars(curve, row))},
                {"performance", row.performance},
                {"step_seconds", row.step_seconds},
                {"verified", row.verified},
@@ -100,28 +105,32 @@ std::string table_line(const GraphCapacity& graph, const CapacityCurve& curve, s
     return fmt::format("  {:<14} {:<18} {:>6} {:>9}  {}\n", curve.machine->name, curve.policy, share, bytes,
                        row.error.empty() ? "ignores the limit" : row.error);
   }
-  const auto a_point = point.next ? point.next->dollars_per_point() : std::nullopt;
+  const auto a_point = point.next && curve.priced() ? point.next->dollars_per_point() : std::nullopt;
   return fmt::format(fmt::runtime(kLine), curve.machine->name, curve.policy, share, bytes, slow_memory(curve, row),
-                     fmt::format("{:.2f}", row.memory_dollars), percent(row.memory_dollars / curve.all_fast_dollars),
+                     curve.priced() ? fmt::format("{:.2f}", row.memory_dollars) : "",
+                     curve.priced() ? percent(*share_of_dollars(curve, row)) : "",
                      fmt::format("{:.3f}", row.performance), format_seconds(row.step_seconds),
                      point.next ? fmt::format("{:+.4f}", point.next->performance) : "",
                      a_point ? fmt::format("{:.2f}", *a_point) : "",
-                     fmt::format("{}{}", point.on_frontier ? "*" : " ", curve.least == p ? "<" : ""));
+                     fmt::format("{}{}", point.on_frontier && curve.priced() ? "*" : " ", curve.least == p ? "<" : ""));
 }
 
 std::string described(const GraphCapacity& graph, const CapacityCurve& curve, std::size_t p) {
   const CapacityPoint& point = curve.points[p];
-  return fmt::format("{} ({} of the peak) on {} by {}: ${:.2f}, {} of everything fast; performance {:.3f}",
-                     format_bytes(point.row.fast_bytes), percent(share_of_peak(graph, point)), curve.machine->name,
-                     curve.policy, point.row.memory_dollars, percent(point.row.memory_dollars / curve.all_fast_dollars),
+  const auto share = share_of_dollars(curve, point.row);
+  const std::string dollars =
+      share ? fmt::format("${:.2f}, {} of everything fast; ", point.row.memory_dollars, percent(*share)) : "";
+  return fmt::format("{} ({} of the peak) on {} by {}: {}performance {:.3f}", format_bytes(point.row.fast_bytes),
+                     percent(share_of_peak(graph, point)), curve.machine->name, curve.policy, dollars,
                      point.row.performance);
 }
 
 std::string described(const GraphCapacity& graph, const CapacityBound& bound) {
   if (!bound.note.empty()) return fmt::format("  bound: none on {}: {}\n", bound.machine->name, bound.note);
   const double share = static_cast<double>(bound.bytes) / static_cast<double>(graph.peak_bytes);
-  return fmt::format("  bound: every plan needs more than {} ({} of the peak) on {}, and ${:.2f}\n",
-                     format_bytes(bound.bytes), percent(share), bound.machine->name, bound.dollars);
+  return fmt::format("  bound: every plan needs more than {} ({} of the peak) on {}{}\n", format_bytes(bound.bytes),
+                     percent(share), bound.machine->name,
+                     bound.dollars > 0 ? fmt::format(", and ${:.2f}", bound.dollars) : "");
 }
 
 std::string conclusions(const GraphCapacity& graph, double target) {
@@ -137,7 +146,7 @@ std::string conclusions(const GraphCapacity& graph, double target) {
     }
   }
   for (const CapacityBound& bound : graph.bounds) text += described(graph, bound);
-  if (graph.cheapest) {
+  if (graph.cheapest && graph.curves[*graph.cheapest].priced()) {
     const CapacityCurve& curve = graph.curves[*graph.cheapest];
     text += fmt::format("  cheapest: {}\n", described(graph, curve, *curve.cheapest));
   }
@@ -146,8 +155,9 @@ std::string conclusions(const GraphCapacity& graph, double target) {
 
 std::string table(const GraphCapacity& graph, double target) {
   std::string text =
-      fmt::format("{}, batch {}: {} of tensors at the peak; target {} of the speed with all of it fast\n",
-                  graph.graph.name, graph.graph.batch, format_bytes(graph.peak_bytes), percent(target));
+      fmt::format("{}{}: {} of tensors at the peak; target {} of the speed with all of it fast\n", graph.graph.name,
+                  graph.graph.batch != 0 ? fmt::format(", batch {}", graph.graph.batch) : "",
+                  format_bytes(graph.peak_bytes), percent(target));
   text += fmt::format(fmt::runtime(kLine), "machine", "policy", "fast", "", "slow", "dollars", "of all", "performance",
                       "step", "next GiB", "$ a point", "");
   for (const CapacityCurve& curve : graph.curves) {

@@ -107,13 +107,28 @@ def unpriced(deeptm, tmp_path):
     return "mine.json"
 
 
-def test_a_machine_without_prices_needs_them(deeptm, unpriced):
+def test_a_machine_with_some_prices_needs_the_others(deeptm, unpriced):
     arguments = ("capacity", ALEXNET, "--machine", unpriced, "--policy", "first-touch", "--fast", "100%")
     assert "mine: tier 'pm' has no price: --price pm=DOLLARS_PER_GB" in only_line(deeptm(*arguments))
     # What is there anyway costs nothing.
     process = deeptm(*arguments, "--price", "pm=0", "--json")
     assert process.returncode == 0, process.stderr
     assert json.loads(process.stdout)["prices_per_gb"]["mine"]["pm"] == 0
+
+
+def test_a_machine_without_any_price_has_no_dollars(deeptm, tmp_path):
+    machine = json.loads((GRAPHS.parent / "machines/optane.json").read_text())
+    for tier in machine["tiers"]:
+        del tier["price_per_gb"]
+    (tmp_path / "mine.json").write_text(json.dumps(machine))
+    arguments = ("capacity", ALEXNET, "--machine", "mine.json", "--policy", "first-touch", "--fast", "50%,100%")
+    process = deeptm(*arguments)
+    assert process.returncode == 0, process.stderr
+    assert "least: " in process.stdout and "performance 1.000" in process.stdout
+    assert not [word for word in ("$0", "nan", "cheapest") if word in process.stdout]
+    point = json.loads(deeptm(*arguments, "--json").stdout)["graphs"][0]["points"][0]
+    assert point["share_of_all_fast_dollars"] is None
+    assert "-o draws dollars, and optane has no prices" in only_line(deeptm(*arguments, "-o", "x.svg"))
 
 
 @pytest.mark.parametrize(

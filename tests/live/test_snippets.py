@@ -22,9 +22,7 @@ def reader(program, tmp_path_factory):
     commands = folder / "bin"
     commands.mkdir()
     (commands / "deeptm").symlink_to(program)
-    for name in ("python", "python3"):
-        (commands / name).symlink_to(sys.executable)
-    environment = os.environ | {"PATH": f"{commands}:{os.environ['PATH']}", "XDG_STATE_HOME": str(folder / "state"), "DEEPTM_HOME": str(CHECKOUT),
+    environment = os.environ | {"PATH": f"{commands}:{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}", "XDG_STATE_HOME": str(folder / "state"), "DEEPTM_HOME": str(CHECKOUT),
                                 "PYTHONPATH": str(CHECKOUT / "python"), "TF_CPP_MIN_LOG_LEVEL": "2"}
 
     def run(command):
