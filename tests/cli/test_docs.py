@@ -63,3 +63,9 @@ def test_commands_and_options_exist(page, program):
             continue
         unknown += [f"{words[1]} {word}" for word in words[2:] if re.match(r"--?[a-z]", word) and word.split("=")[0] not in known]
     assert not unknown
+
+
+def test_the_site_is_built_and_its_links_lead_somewhere():
+    done = subprocess.run([CHECKOUT / "scripts/docs"], text=True, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (CHECKOUT / "build/docs/index.html").is_file() and (CHECKOUT / "build/docs/api/index.html").is_file()
