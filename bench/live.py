@@ -40,8 +40,11 @@ class Cell:
     def __init__(self, model, percent, stock, peak):
         self.model, self.percent, self.peak = model, percent, peak
         self.fast, self.cgroup_bytes = limits(stock, peak, percent)
-        self.taken_bytes = self.cgroup_bytes  # by the run under a plan, once there is one
         self.runs, self.beside = {}, []
+
+    def swap_bytes(self):
+        """What swap's cgroup has: as much as the first run under a plan has taken."""
+        return self.runs[policies()[-1]][0]["cgroup_peak_bytes"]
 
     def add(self, policy, figures):
         self.runs.setdefault(policy, []).append(figures)
@@ -59,7 +62,7 @@ class Cell:
             row = {"kind": "measured", "model": self.model, "batch": batch, "image": image, "percent": self.percent}
             row |= {"fast_limit_bytes": self.fast, "cgroup_bytes": self.cgroup_bytes, "live_peak_bytes": self.peak}
             if policy == "swap":
-                row["cgroup_bytes"] = self.taken_bytes
+                row["cgroup_bytes"] = self.swap_bytes()
             row |= {"policy": policy, "step_seconds": seconds, "timed_out": any(run["timed_out"] for run in runs)}
             row |= {"step_seconds_stock": stock_seconds, "performance": stock_seconds / seconds}
             row |= {"least_bytes_each_way": least, "disk_bytes_per_second": rate, "disk_seconds": disk_seconds}
@@ -129,8 +132,6 @@ class Bench:
         self.group.start_peak()
         figures = self.within(WARMUP + STEPS, run)
         figures["cgroup_peak_bytes"] = self.group.peak_bytes()
-        if policy == policies()[-1]:
-            cell.taken_bytes = figures["cgroup_peak_bytes"]
         cell.add(policy, figures)
 
     def swapped(self, cell):
@@ -141,7 +142,7 @@ class Bench:
             return {"step_seconds": result["median_step_seconds"]}
 
         with swap_file(SWAP_BYTES, self.place):
-            self.group.limit(cell.taken_bytes, swap=True)
+            self.group.limit(cell.swap_bytes(), swap=True)
             cell.add("swap", self.within(SWAP_WARMUP + SWAP_STEPS, run))
 
     def rows(self, percents, rounds):

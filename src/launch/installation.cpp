@@ -36,13 +36,17 @@ Result<Installation> find_installation(const fs::path& program, const fs::path& 
   if (!is_there(found.library)) {
     return fail(fmt::format("{} is missing: build it with `make build`", (prefix / "lib/libdeeptm.so").string()));
   }
+  const auto holds_all = [&](const fs::path& folder) {
+    found.python_folder = folder / "python";
+    found.adapter_folder = folder / "adapters";
+    found.graph_folder = folder / "graphs";
+  };
   const fs::path share = prefix / "share/deeptm";
   const bool in_package = is_python_package(prefix);
   if (in_package || is_checkout(share)) {
     found.include_folder = prefix / "include";
-    found.python_folder = in_package ? prefix.parent_path() : share / "python";
-    found.adapter_folder = share / "adapters";
-    found.graph_folder = share / "graphs";
+    holds_all(share);
+    if (in_package) found.python_folder = prefix.parent_path();
     const fs::path environment = found.python_folder.parent_path().parent_path().parent_path();
     if (in_package && is_there(environment / "bin/python3")) found.own_python = environment / "bin/python3";
     return found;
@@ -59,9 +63,7 @@ Result<Installation> find_installation(const fs::path& program, const fs::path& 
   }
   found.own_python = checkout / ".venv/bin/python";
   found.include_folder = checkout / "include";
-  found.python_folder = checkout / "python";
-  found.adapter_folder = checkout / "adapters";
-  found.graph_folder = checkout / "graphs";
+  holds_all(checkout);
   return found;
 }
 

@@ -44,11 +44,15 @@ function comparisonView(rows) {
   return parts;
 }
 
+const LINE_COLOURS = ["fast", "slow", "in", "out", "stall", "kernel"];
+const withColours = (lines) => lines.map((line, i) => ({ ...line, colour: LINE_COLOURS[i % LINE_COLOURS.length] }));
+const nearestOf = (items, placeOf, wanted) => items.reduce((a, b) => (Math.abs(placeOf(a) - wanted) <= Math.abs(placeOf(b) - wanted) ? a : b));
+
 // Performance over fast memory, a line for each policy and machine.
 function capacityView(graphs) {
-  const colours = ["fast", "slow", "in", "out", "stall", "kernel"], parts = [];
+  const parts = [];
   for (const graph of graphs) {
-    const lines = graph.lines.map((line, i) => ({ ...line, colour: colours[i % colours.length] }));
+    const lines = withColours(graph.lines);
     const most = d3.max(lines, (line) => d3.max(line.points, ([bytes]) => bytes));
     parts.push(make("h3", {}, graph.name), makeLegend(lines.map((line) => [line.name, line.colour])), makePlot({
       x: [0, 1.02 * most], y: [0, 1.05], labelX: "fast memory", labelY: "performance", formatX: formatBytes, formatY: d3.format(".0%"), height: 320, mostZoom: 50,
@@ -62,7 +66,7 @@ function capacityView(graphs) {
         line.points.forEach(([bytes, performance]) => context.fillRect(x(bytes) - 3, y(performance) - 3, 6, 6));
       }),
       at: (bytes) => lines.map((line) => {
-        const nearest = line.points.reduce((a, b) => (Math.abs(a[0] - bytes) <= Math.abs(b[0] - bytes) ? a : b));
+        const nearest = nearestOf(line.points, (point) => point[0], bytes);
         return `${line.name}: ${nearest[1].toFixed(3)} at ${formatBytes(nearest[0])}`;
       }).join("\n"),
     }, `Performance over fast memory, ${graph.name}`));
@@ -88,9 +92,8 @@ function reproductionView(figures) {
 }
 
 function linesOfFigure(figure) {
-  const colours = ["fast", "slow", "in", "out", "stall", "kernel"];
   const points = figure.rows.map((row) => ({ ...row, x: Number(row.what) }));
-  const lines = d3.nest().key((row) => row.series).entries(points).map(({ key, values }, i) => ({ name: key, values, colour: colours[i % colours.length] }));
+  const lines = withColours(d3.nest().key((row) => row.series).entries(points).map(({ key, values }) => ({ name: key, values })));
   const extent = d3.extent(points, (row) => row.x), most = d3.max(points, (row) => Math.max(row.ours ?? 0, row.published ?? 0));
   const path = (context, x, y, values, field, dash) => {
     context.setLineDash(dash);
@@ -108,7 +111,7 @@ function linesOfFigure(figure) {
       context.setLineDash([]);
     }),
     at: (value) => lines.map((line) => {
-      const nearest = line.values.reduce((a, b) => (Math.abs(a.x - value) <= Math.abs(b.x - value) ? a : b));
+      const nearest = nearestOf(line.values, (row) => row.x, value);
       const published = isThere(nearest.published) ? `, published ${nearest.published.toPrecision(4)}` : "";
       return `${line.name} at ${nearest.what}: ${isThere(nearest.ours) ? nearest.ours.toPrecision(4) : "none"}${published}`;
     }).join("\n"),
