@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "memory/live_pages.h"
@@ -17,7 +18,7 @@ namespace {
 
 class MoveRemapper final : public Remapper {
  public:
-  explicit MoveRemapper(const Userfault& userfault) : userfault_(userfault) {}
+  explicit MoveRemapper(MovePages move) : move_(std::move(move)) {}
   std::string_view name() const override { return "move"; }
   bool watches_pool() const override { return true; }
   std::size_t worst_case_mappings(std::size_t, std::size_t) const override { return 16; }
@@ -39,12 +40,13 @@ class MoveRemapper final : public Remapper {
   int move_on(std::byte* to, std::byte* from, std::size_t bytes, std::size_t& done) const {
     while (done < bytes) {
       std::size_t moved = 0;
-      const int error = userfault_.move(to + done, from + done, bytes - done, &moved);
+      const int error = move_(to + done, from + done, bytes - done, &moved);
       done += moved;
       if (error == 0) continue;
-      // Linux 6.18 now and then moves pages and says EEXIST or EAGAIN of them as if it had not.
-      done += arrived(to + done, from + done, bytes - done);
-      if (done < bytes && error != EAGAIN) return error;
+      // Linux 6.18 now and then moves some pages, tries them again, and says EEXIST or EAGAIN of them as if it had not.
+      const std::size_t unreported = arrived(to + done, from + done, bytes - done);
+      done += unreported;
+      if (unreported == 0 && error != EAGAIN) return error;
     }
     return 0;
   }
@@ -59,7 +61,7 @@ class MoveRemapper final : public Remapper {
     return page * kPageBytes;
   }
 
-  const Userfault& userfault_;
+  const MovePages move_;
 };
 
 class MremapRemapper final : public Remapper {
@@ -91,8 +93,12 @@ Result<std::unique_ptr<Remapper>> make_remapper(RemapMethod method, const Userfa
     return fail("remap 'move' needs UFFDIO_MOVE (Linux 6.8 or later): use --remap mremap or auto");
   }
   const bool move = method == RemapMethod::kMove || (method == RemapMethod::kAuto && userfault.can_move());
-  if (move) return std::make_unique<MoveRemapper>(userfault);
-  return std::make_unique<MremapRemapper>(userfault);
+  if (!move) return std::make_unique<MremapRemapper>(userfault);
+  return make_remapper([&userfault](std::byte* to, std::byte* from, std::size_t bytes, std::size_t* moved) {
+    return userfault.move(to, from, bytes, moved);
+  });
 }
+
+std::unique_ptr<Remapper> make_remapper(MovePages move) { return std::make_unique<MoveRemapper>(std::move(move)); }
 
 }  // namespace deeptm

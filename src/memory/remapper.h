@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -33,5 +34,9 @@ class Remapper {
 // Linux 6.8 and later: UFFDIO_MOVE. Refuses pinned pages, keeps mappings few.
 // Earlier: mremap(MREMAP_DONTUNMAP). Moves pinned pages too, so that direct I/O by others into a tensor is unsafe.
 Result<std::unique_ptr<Remapper>> make_remapper(RemapMethod method, const Userfault& userfault);
+
+// The former on what moves pages as Userfault::move does, and need not tell the truth about how many.
+using MovePages = std::function<int(std::byte* to, std::byte* from, std::size_t bytes, std::size_t* moved)>;
+std::unique_ptr<Remapper> make_remapper(MovePages move);
 
 }  // namespace deeptm
