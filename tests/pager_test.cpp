@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory/pager.h"
 
+#include <gmock/gmock.h>
+
 #include <algorithm>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -11,10 +14,36 @@
 namespace deeptm {
 namespace {
 
+using ::testing::AllOf;
 using testing::fill;
+using ::testing::HasSubstr;
 using testing::holds;
 using testing::Memory;
 using testing::small_chunks;
+using ::testing::StartsWith;
+
+// Writes that do not come back before they are let go.
+class StallingTier final : public Tier {
+ public:
+  explicit StallingTier(std::shared_ptr<Tier> below) : below_(std::move(below)) {}
+  std::string name() const override { return "stalling"; }
+  std::string description() const override { return "stalling " + below_->description(); }
+  Result<void> reserve(std::uint64_t bytes) override { return below_->reserve(bytes); }
+  std::uint64_t reserved_bytes() const override { return below_->reserved_bytes(); }
+  Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
+                               const TransferOptions& options) override {
+    if (direction == Direction::kWrite) held_.wait(true);
+    return below_->transfer(direction, segments, options);
+  }
+  void let_go() {
+    held_ = false;
+    held_.notify_all();
+  }
+
+ private:
+  const std::shared_ptr<Tier> below_;
+  std::atomic<bool> held_ = true;
+};
 
 struct Case {
   RemapMethod remap;
@@ -190,6 +219,51 @@ TEST(PagerErrors, FailedWritesKeepTheBytesInFastMemory) {
     EXPECT_TRUE(holds(tensor, kBytes, pass));
   }
   EXPECT_GT(memory.pager->stats().errors, 0u);
+}
+
+// A bad block: the bytes go to other places, and training goes on as fast as before.
+TEST(PagerErrors, ABadPlaceIsNotTriedAgainWhileThereAreOthers) {
+  auto faulty = std::make_shared<FaultyTier>(testing::memory_tier(),
+                                             FaultOptions{.bad_offset = 128 * kKiB, .bad_bytes = 4 * kKiB});
+  Memory memory(small_chunks(40), faulty);
+  constexpr std::size_t kBytes = 8 << 20;
+  std::byte* tensor = memory.allocate(kBytes);
+  for (std::uint64_t pass = 0; pass < 4; ++pass) {
+    fill(tensor, kBytes, pass);
+    EXPECT_TRUE(holds(tensor, kBytes, pass));
+  }
+  EXPECT_EQ(faulty->faults(), 1u);
+}
+
+// Neither a hang nor a wrong byte: the owner is told, and ends the process.
+TEST(PagerErrorsDeathTest, ADiskThatTakesNothingEndsTheProcess) {
+  const auto train = [] {
+    PagerHooks hooks = testing::test_hooks();
+    hooks.now_nanoseconds = [] { return 20 * testing::steady_nanoseconds(); };  // ten seconds pass in half a one
+    Memory memory(small_chunks(40),
+                  std::make_shared<FaultyTier>(testing::memory_tier(), FaultOptions{.probability = 1.0}), hooks);
+    constexpr std::size_t kBytes = 8 << 20;
+    fill(memory.allocate(kBytes), kBytes, 1);
+  };
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(train(), "injected fault; nothing could be written for 10 s");
+}
+
+// Writes that hang: who touches waits, and it is told what for.
+TEST(PagerErrors, ATouchThatWaitsForLongIsTold) {
+  std::promise<std::string> told;
+  PagerHooks hooks = testing::test_hooks();
+  hooks.now_nanoseconds = [] { return 10 * testing::steady_nanoseconds(); };
+  hooks.warning = [&](const std::string& message) { told.set_value(message); };
+  const auto slow = std::make_shared<StallingTier>(testing::memory_tier());
+  Memory memory(small_chunks(40), slow, hooks);
+  constexpr std::size_t kBytes = 8 << 20;
+  std::jthread toucher([&, tensor = memory.allocate(kBytes)] { fill(tensor, kBytes, 1); });
+  auto message = told.get_future();
+  ASSERT_EQ(message.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  EXPECT_THAT(message.get(), AllOf(StartsWith("a touch has waited for "), HasSubstr("frames: 40 of 40 made"),
+                                   HasSubstr("being written")));
+  slow->let_go();
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "child_process.h"
+#include "memory/checked_tier.h"
 #include "memory/file_tier.h"
 #include "memory/memory_tier.h"
 #include "memory/segments.h"
@@ -56,6 +57,11 @@ INSTANTIATE_TEST_SUITE_P(
                       [] {
                         return Result<std::unique_ptr<Tier>>(
                             std::make_unique<FaultyTier>(small_memory_tier(), FaultOptions{}));
+                      }},
+        TierUnderTest{"Checked",
+                      [] {
+                        return Result<std::unique_ptr<Tier>>(
+                            std::make_unique<CheckedTier>(small_memory_tier(), 1024 * kGiB));
                       }}),
     tier_label);
 
@@ -322,6 +328,37 @@ TEST_F(DoublesTest, FaultyFailsTheNthCallAfterAPart) {
   EXPECT_EQ(trace->calls().back().ranges.size(), 2U);  // half of four
   EXPECT_TRUE(ok(faulty.write(list_)));
   EXPECT_EQ(faulty.faults(), 1U);
+}
+
+TEST_F(DoublesTest, CheckedFindsAFlippedBit) {
+  CheckedTier checked(below_, kMiB);
+  memory_.data()[3 * kPage + 17] = std::byte{5};
+  ASSERT_TRUE(ok(checked.write(list_)));
+  ASSERT_TRUE(ok(checked.read(list_)));
+  PageBuffer other(kPage);
+  const Segment last[] = {{16 * kPage, other.data(), kPage}};
+  ASSERT_TRUE(ok(below_->read(last)));
+  other.data()[4000] ^= std::byte{16};
+  ASSERT_TRUE(ok(below_->write(last)));
+  const auto read = checked.read(list_);
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().message, HasSubstr("the page at offset 65536 is not what was written there"));
+  EXPECT_TRUE(ok(checked.read(std::span(list_).first(3))));
+  const auto beyond = checked.reserve(2 * kMiB);
+  ASSERT_FALSE(beyond);
+  EXPECT_THAT(beyond.error().message, HasSubstr("checksums are kept of 1.00 MiB, not of 2.00 MiB"));
+}
+
+TEST_F(DoublesTest, CheckedKnowsNothingOfWhatIsHalfWritten) {
+  FaultOptions options;
+  options.nth = 2;
+  options.done_before = 0.5;
+  CheckedTier checked(std::make_shared<FaultyTier>(below_, options), kMiB);
+  memory_.data()[0] = std::byte{1};
+  ASSERT_TRUE(ok(checked.write(list_)));
+  memory_.data()[0] = std::byte{2};
+  ASSERT_FALSE(checked.write(list_));
+  EXPECT_TRUE(ok(checked.read(list_)));  // whatever is there
 }
 
 TEST_F(DoublesTest, FaultyFailsBySeededChance) {

@@ -15,6 +15,7 @@ void MemoryOptions::add_to(CLI::App& app) {
       "--slow", slow,
       "where the rest goes: file:DIR (a directory on disk), memory, or node:N (memory of a NUMA node that kernels "
       "work in: persistent memory, CXL) [DEEPTM_SLOW_DIR, else /var/tmp]");
+  app.add_flag("--verify-slow", verify_slow, "keep checksums of what is in slow memory, compare when it comes back");
   app.add_option("--chunk", chunk, "unit of moves, a power of two from 64KiB to 2MiB [chosen by the limit]");
   app.add_option("--workers", workers, "threads that move bytes [4, or 8 with small chunks]")->check(CLI::Range(1, 64));
   app.add_option("--remap", remap, "how pages move: auto, move (Linux 6.8) or mremap [auto]")
@@ -29,6 +30,7 @@ Result<MemorySettings> MemoryOptions::settings() const {
   const auto place = parse_slow(slow, default_slow_directory());
   if (!place) return fail("--slow: " + place.error().message);
   settings.slow = *place;
+  settings.verify_slow = verify_slow;
   if (!chunk.empty()) {
     const auto bytes = parse_bytes(chunk);
     if (!bytes) return fail("--chunk: " + bytes.error().message);

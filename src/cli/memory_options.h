@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// --fast, --slow, --chunk, --workers, --remap: the same in every subcommand that manages memory.
+// --fast, --slow, --verify-slow, --chunk, --workers, --remap: the same in every subcommand that manages memory.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@ namespace deeptm::cli {
 
 struct MemoryOptions {
   std::string fast, slow{}, chunk{}, remap = "auto";
+  bool verify_slow = false;
   std::optional<std::uint32_t> workers{};
   const CLI::Option* fast_option = nullptr;
 

@@ -37,6 +37,10 @@ Result<std::vector<std::string>> check_settings(const MemorySettings& settings) 
     if (auto fits = check_fast_bytes(*bytes); !fits) return tl::unexpected(fits.error());
   }
   if (auto works = check_slow(settings.slow); !works) return tl::unexpected(works.error());
+  if (settings.verify_slow && settings.slow.kind == "node") {
+    return fail("--verify-slow: kernels work in " + settings.slow.name() +
+                " where it is, nothing is read back from it; it goes with --slow file:DIR or memory");
+  }
   if (settings.slow.kind != "file") return warnings;
   const auto state = check_slow_directory(settings.slow.directory);
   if (!state) return tl::unexpected(state.error());
@@ -64,6 +68,7 @@ std::string runtime_config(const MemorySettings& settings, const Adapter& adapte
   config["slow"] = settings.slow.kind;
   if (settings.slow.kind == "file") config["slow_directory"] = settings.slow.directory.string();
   if (settings.slow.kind == "node") config["slow_node"] = settings.slow.node;
+  if (settings.verify_slow) config["verify_slow"] = true;
   if (settings.chunk_bytes != 0) config["chunk_bytes"] = settings.chunk_bytes;
   if (settings.workers) config["workers"] = *settings.workers;
   config["remap"] = settings.remap;

@@ -49,6 +49,7 @@ struct PlanningSettings {
 struct MemorySettings {
   FastLimit fast = Percent{100};
   SlowPlace slow;
+  bool verify_slow = false;
   std::uint64_t chunk_bytes = 0;  // 0: chosen by the runtime
   std::optional<std::uint32_t> workers;
   std::string remap = "auto";

@@ -76,6 +76,7 @@ json to_json(const MemorySettings& settings) {
     out["fast"] = fmt::format("{}%", std::get<Percent>(settings.fast).value);
   }
   out["slow"] = settings.slow.name();
+  if (settings.verify_slow) out["verify_slow"] = true;
   out["chunk_bytes"] = settings.chunk_bytes;
   out["workers"] = or_null(settings.workers);
   out["remap"] = settings.remap;

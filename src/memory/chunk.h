@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace deeptm {
 
@@ -35,6 +38,14 @@ enum class ChunkState : std::uint8_t {
   kFetching,   // frame in the pool, being read into
   kInPlace,    // a frame of slow memory in the arena: a touch finds it
 };
+
+inline constexpr std::size_t kChunkStates = 9;
+inline constexpr std::string_view to_string(ChunkState state) {
+  constexpr std::array<std::string_view, kChunkStates> kNames = {
+      "empty",       "being placed",     "in fast memory", "aside",   "being written",
+      "standing by", "in the slow tier", "being read",     "in place"};
+  return kNames[static_cast<std::size_t>(state)];
+}
 
 // A touch finds a page.
 inline bool is_there(ChunkState state) { return state == ChunkState::kResident || state == ChunkState::kInPlace; }

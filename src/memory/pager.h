@@ -203,6 +203,8 @@ class Pager {
   // adjoins as one piece. How many of them have one.
   std::size_t take_stores(std::span<const std::uint32_t> chunks);
   void release_store(Chunk& c);
+  // A place that could not be written is used again when there is no other.
+  void shun_store(Chunk& c);
   std::uint64_t cheap_frames() const;
 
   // pager_evict.cpp
@@ -226,6 +228,8 @@ class Pager {
   void stay(std::uint32_t chunk, ChunkState state);
   // Chunks in transit with a frame in the pool: to the slow tier in one transfer, then each to where it belongs.
   void write_out(Lock& lock, std::span<const std::uint32_t> chunks, Priority priority);
+  // Pauses, longer from time to time; ends the process when all writes have failed for long and somebody waits.
+  void write_failed(Lock& lock, const std::string& message);
   bool wants_eviction() const;
 
   // pager_fetch.cpp: faults and workers
@@ -249,6 +253,10 @@ class Pager {
   void demand(std::uint32_t chunk);
   void wait_begins(std::uint32_t chunk);
   void wait_ends(std::uint32_t chunk);
+
+  // pager_watch.cpp: what waits for what, told when a touch has waited for long
+  void watch_waits();
+  std::string describe_waits(std::uint32_t longest) const;
 
   // pager_in_place.cpp: kernels work in slow memory
   Result<void> make_slow_frames();
@@ -302,16 +310,19 @@ class Pager {
   std::vector<std::uint32_t> free_frames_;  // pool slots with a frame that holds nothing
   RangeHeap empty_slots_;                   // of the pool
   RangeHeap stores_;                        // of the slow tier, a chunk each
-  std::optional<SlowFrames> slow_frames_;   // none: the slow tier is reached by transfers
+  std::vector<std::uint32_t> shunned_stores_;
+  std::optional<SlowFrames> slow_frames_;  // none: the slow tier is reached by transfers
   // Oldest first. Entries may be out of date: the counts are not.
   std::deque<std::uint32_t> dead_;  // resident chunks without a live page
   std::deque<std::uint32_t> aside_, standby_;
   std::deque<std::uint32_t> demanded_, ahead_;
   std::uint32_t dead_count_ = 0, aside_count_ = 0, standby_count_ = 0, ahead_count_ = 0;
   std::uint32_t evicting_ = 0;
-  std::uint32_t making_ = 0;    // frames that are being made
-  std::uint32_t movers_ = 0;    // that wait for a frame
-  std::uint32_t failures_ = 0;  // failed writes in a row
+  std::uint32_t making_ = 0;                    // frames that are being made
+  std::uint32_t movers_ = 0;                    // that wait for a frame
+  std::optional<std::uint64_t> failing_since_;  // all writes have failed since then
+  std::uint32_t failures_ = 0;                  // how many
+  std::uint64_t told_waits_ = 0;                // nanoseconds: who has waited so long was reported
   struct Victim {
     bool kept;
     std::uint8_t use;         // by a running kernel: see use_of()

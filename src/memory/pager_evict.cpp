@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "memory/pager.h"
@@ -18,6 +19,7 @@ constexpr std::uint32_t kJustNow = 16;
 constexpr std::uint32_t kFew = 2;
 // What a kernel's threads work on has come within so many ticks.
 constexpr std::uint32_t kUnderWork = 8;
+constexpr std::uint64_t kLongestFailure = 10'000'000'000;  // nanoseconds: of all writes
 
 // How little is lost by taking a chunk that a running kernel touches: what came for it, its threads have most likely
 // passed; what was there when it began is still to be touched; what came back is touched over and over.
@@ -239,15 +241,13 @@ void Pager::write_out(Lock& lock, std::span<const std::uint32_t> chunks, Priorit
   lock.lock();
   evicting_ -= static_cast<std::uint32_t>(chunks.size());
   for (const Segment& segment : list) bytes_out_.fetch_add(segment.bytes, std::memory_order_relaxed);
-  if (!written) {
-    ++stats_.errors;
-    if (++failures_ % 64 == 1) warn(written.error().message + "; the bytes stay in fast memory");
-  } else {
-    failures_ = 0;
-  }
+  if (written) failing_since_.reset();
   for (const std::uint32_t chunk : chunks) {
     Chunk& c = chunks_[chunk];
-    if (!written) c.last_use.store(next_tick(), std::memory_order_relaxed);
+    if (!written) {
+      c.last_use.store(next_tick(), std::memory_order_relaxed);
+      shun_store(c);
+    }
     if (c.live_pages == 0) {
       release_frame(c.frame_slot);
       release_store(c);
@@ -261,6 +261,26 @@ void Pager::write_out(Lock& lock, std::span<const std::uint32_t> chunks, Priorit
     }
   }
   tell();
+  if (!written) write_failed(lock, written.error().message);
+}
+
+void Pager::write_failed(Lock& lock, const std::string& message) {
+  ++stats_.errors;
+  const std::uint64_t now = hooks_.now_nanoseconds();
+  if (!failing_since_) {
+    failing_since_ = now;
+    failures_ = 0;
+    warn(message + "; the bytes stay in fast memory, others go elsewhere");
+  }
+  // Frames come from written chunks alone when all is in use: who touches what is away waits for one.
+  if (!waiting_.empty() && now - *failing_since_ > kLongestFailure) {
+    hooks_.fatal(fmt::format("{}; nothing could be written for {} s, so that there is no room for what is touched",
+                             message, kLongestFailure / 1'000'000'000));
+  }
+  const auto pause = std::chrono::milliseconds(1) * (1U << std::min(failures_++, 6U));
+  lock.unlock();
+  std::this_thread::sleep_for(pause);
+  lock.lock();
 }
 
 }  // namespace deeptm

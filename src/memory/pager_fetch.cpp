@@ -13,12 +13,22 @@
 #include "memory/pager.h"
 
 namespace deeptm {
+namespace {
+
+constexpr int kWatchMilliseconds = 5000;
+
+}  // namespace
+
 void Pager::answer_faults() {
   prefer_short_turns("deeptm-faults");  // who touched waits for this thread, and all cores may be computing
   std::array<pollfd, 2> watched = {{{userfault_.descriptor(), POLLIN, 0}, {stop_event_, POLLIN, 0}}};
   while (true) {
-    if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) return;
-    if (watched[1].revents != 0) return;
+    const int ready = ::poll(watched.data(), watched.size(), kWatchMilliseconds);
+    if (ready < 0 && errno != EINTR && errno != EAGAIN && errno != ENOMEM) {
+      hooks_.fatal(fmt::format("touches cannot be waited for: {}", std::strerror(errno)));
+    }
+    if (ready > 0 && watched[1].revents != 0) return;
+    watch_waits();
     for (const std::uint64_t address : userfault_.pending_faults()) answer(address);
   }
 }

@@ -228,9 +228,21 @@ void Pager::release_frame(std::uint32_t slot) {
 }
 
 std::size_t Pager::take_stores(std::span<const std::uint32_t> chunks) {
-  const auto stores = take_runs(stores_, chunks.size(), slow_->reserved_bytes() / options_.chunk_bytes);
+  const std::uint64_t end = slow_->reserved_bytes() / options_.chunk_bytes;
+  auto stores = take_runs(stores_, chunks.size(), end);
+  if (stores.size() < chunks.size() && !shunned_stores_.empty()) {
+    for (const std::uint32_t store : shunned_stores_) stores_.release(store, 1);
+    shunned_stores_.clear();
+    const auto more = take_runs(stores_, chunks.size() - stores.size(), end);
+    stores.insert(stores.end(), more.begin(), more.end());
+  }
   for (std::size_t i = 0; i < stores.size(); ++i) chunks_[chunks[i]].store_slot = stores[i] + 1;
   return stores.size();
+}
+
+void Pager::shun_store(Chunk& c) {
+  if (c.store_slot != 0) shunned_stores_.push_back(c.store_slot - 1);
+  c.store_slot = 0;
 }
 
 void Pager::release_store(Chunk& c) {

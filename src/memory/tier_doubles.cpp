@@ -64,7 +64,7 @@ std::string to_string(const TraceTier::Call& call) {
 
 Result<std::size_t> FaultyTier::transfer(Direction direction, std::span<const Segment> segments,
                                          const TransferOptions& options) {
-  const bool fails = fails_now(direction);
+  const bool fails = fails_now(direction, segments);
   if (fails) {
     const auto share = options_.done_before * static_cast<double>(segments.size());
     segments = segments.first(std::min(segments.size(), static_cast<std::size_t>(share)));
@@ -74,12 +74,15 @@ Result<std::size_t> FaultyTier::transfer(Direction direction, std::span<const Se
   return fail("faulty tier: " + options_.message);
 }
 
-bool FaultyTier::fails_now(Direction direction) {
+bool FaultyTier::fails_now(Direction direction, std::span<const Segment> segments) {
   if (direction != options_.direction) return false;
   const std::lock_guard lock(mutex_);
   ++calls_;
   const bool by_chance = std::bernoulli_distribution(options_.probability)(random_);
-  const bool fails = by_chance || calls_ == options_.nth;
+  const bool bad = std::any_of(segments.begin(), segments.end(), [this](const Segment& s) {
+    return s.offset < options_.bad_offset + options_.bad_bytes && options_.bad_offset < s.offset + s.bytes;
+  });
+  const bool fails = by_chance || bad || calls_ == options_.nth;
   if (fails) ++faults_;
   return fails;
 }

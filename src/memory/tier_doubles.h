@@ -73,6 +73,7 @@ struct FaultOptions {
   double probability = 0.0;                 // each call fails with it
   std::uint64_t seed = 1;
   std::string message = "injected fault";
+  std::uint64_t bad_offset = 0, bad_bytes = 0;  // each call that touches these fails, whatever the rest says
   double done_before = 0.0;  // share of the segments of a failing call that are transferred all the same
 };
 
@@ -92,7 +93,7 @@ class FaultyTier final : public Tier {
   std::uint64_t faults() const;  // calls failed so far
 
  private:
-  bool fails_now(Direction direction);
+  bool fails_now(Direction direction, std::span<const Segment> segments);
 
   const std::shared_ptr<Tier> below_;
   const FaultOptions options_;

@@ -93,6 +93,9 @@ Result<RuntimeConfig> parse_config(std::string_view json) {
   fields.get("slow_directory", config.slow_directory, Need::kOptional);
   fields.get("slow_node", config.slow_node, Need::kOptional);
   choose(fields, "io", config.io, kIo);
+  fields.get("verify_slow", config.verify_slow, Need::kOptional);
+  if (config.verify_slow && config.slow == "node")
+    fields.complain("verify_slow", "is for slow memory that is reached by transfers, \"file\" or \"memory\"");
   fields.get("chunk_bytes", config.chunk_bytes, Need::kOptional);
   fields.get("workers", config.workers, Need::kOptional);
   fields.get("read_ahead_chunks", config.read_ahead_chunks, Need::kOptional);

@@ -21,6 +21,7 @@ struct RuntimeConfig {
   std::string slow_directory = "/var/tmp";
   std::uint32_t slow_node = 0;  // of slow "node"
   FileIo io = FileIo::kAuto;
+  bool verify_slow = false;
   std::uint64_t chunk_bytes = 0;                     // 0: chosen by choose_chunk_bytes
   std::uint32_t workers = 0, read_ahead_chunks = 0;  // 0: chosen by choose_depth
   std::uint32_t threads = 0;                         // of the framework, that touch tensors at once; 0: the processors

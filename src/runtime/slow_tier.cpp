@@ -3,10 +3,16 @@
 
 #include <utility>
 
+#include "memory/checked_tier.h"
 #include "memory/file_tier.h"
 #include "memory/memory_tier.h"
 
 namespace deeptm {
+namespace {
+
+constexpr std::uint64_t kMostSlowBytes = 2048 * kGiB;  // more than an arena has addresses
+
+}  // namespace
 
 Result<std::shared_ptr<Tier>> open_slow_tier(const RuntimeConfig& config) {
   Result<std::unique_ptr<Tier>> tier = fail("");
@@ -18,7 +24,9 @@ Result<std::shared_ptr<Tier>> open_slow_tier(const RuntimeConfig& config) {
     tier = open_memory_tier(std::move(options));
   }
   if (!tier) return tl::unexpected(tier.error());
-  return std::shared_ptr<Tier>(std::move(*tier));
+  std::shared_ptr<Tier> opened(std::move(*tier));
+  if (config.verify_slow) opened = std::make_shared<CheckedTier>(std::move(opened), kMostSlowBytes);
+  return opened;
 }
 
 }  // namespace deeptm
