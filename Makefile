@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make run` is the main job; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench wheel docs format tidy clean
+.PHONY: help build run test bench fuzz coverage wheel docs format tidy clean
 
 help: ## this list
 	@awk -F': .*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,14 @@ bench: ## the benchmarks (results/bench)
 	@scripts/bootstrap run bench
 	@scripts/build bench
 	@scripts/bench
+
+fuzz: ## the fuzzers, a minute each (FUZZ_SECONDS): executions, coverage, crashes
+	@scripts/bootstrap run fuzz
+	@scripts/fuzz
+
+coverage: ## lines and branches of the live half that its tests run: build/coverage/report.html
+	@scripts/bootstrap run test coverage
+	@scripts/coverage
 
 wheel: ## the Python package: results/wheels/deeptm-….whl, and its sources
 	@scripts/bootstrap run wheel

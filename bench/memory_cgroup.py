@@ -50,6 +50,9 @@ class MemoryCgroup:
         else:
             self._write("memory.swappiness", 60 if swap else 0)
 
+    def used_bytes(self):
+        return int((self.folder / ("memory.usage_in_bytes" if self.version == 1 else "memory.current")).read_text())
+
     def start_peak(self):
         """peak_bytes() counts from here; what nobody of the group uses any more, such as cached files, goes first."""
         if self.version == 1:

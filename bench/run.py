@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmarks. Each writes its rows, with the command that made them, to results/bench/NAME.json.
 
-    make bench                                  all of them but longrun, live and beyond
+    make bench                                  all of them but longrun, soak, live and beyond
     scripts/bench fits table                    some
     scripts/bench live --percent 20 10          plans, demand and swap beside stock and what the disk allows
     scripts/bench beyond --memory 2GiB          in a cgroup that plays a machine of so much memory
@@ -25,6 +25,7 @@ from live import CELLS as LIVE_CELLS
 from live import live as live_rows
 from longrun import longrun as longrun_rows
 from memory_cgroup import MemoryCgroup, swap_file
+from soak import soak as soak_row
 from training import train
 
 RESULTS = CHECKOUT / "results/bench"
@@ -186,6 +187,12 @@ def longrun(arguments):
         return list(longrun_rows(folder, arguments.steps))
 
 
+def soak(arguments):
+    """Hours of training with evaluation, checkpoints and other batches mixed: what grows, and what is learned."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [soak_row(folder, 60 * arguments.minutes)]
+
+
 def beyond(arguments):
     """A training that needs half as much again as there is memory."""
     with tempfile.TemporaryDirectory() as folder:
@@ -208,7 +215,7 @@ def overhead(_):
 
 
 # They take a quarter of an hour to some hours, so only by name.
-LONG = ("longrun", "live", "beyond")
+LONG = ("longrun", "soak", "live", "beyond")
 BENCHMARKS = {
     "memory": program("memory_bench", "Hot paths of allocator and kernel announcements."),
     "pager": program("pager_bench", "Sweeps over more memory than is fast."),
@@ -225,6 +232,7 @@ BENCHMARKS = {
     "emulated": emulated,
     "overhead": overhead,
     "longrun": longrun,
+    "soak": soak,
     "live": live,
     "beyond": beyond,
 }
@@ -246,6 +254,7 @@ def main():
     parser.add_argument("--percent", nargs="+", type=int, default=[20, 10], help="of the peak, for live")
     parser.add_argument("--limit-seconds", type=int, default=900, help="of a run of live that is too slow")
     parser.add_argument("--steps", type=int, default=100_000, help="of longrun")
+    parser.add_argument("--minutes", type=float, default=120, help="of soak")
     parser.add_argument("--memory", type=size, help="for beyond: of a cgroup instead of this machine's, such as 2GiB")
     parser.add_argument("--quick", action="store_true", help="fewer cells of joint")
     parser.add_argument("--full", action="store_true", help="joint beside policies that take minutes a cell, too")

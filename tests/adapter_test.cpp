@@ -115,6 +115,17 @@ TEST_F(AdapterTest, CompilesAnewForAnythingThatChangesTheResult) {
   EXPECT_THAT(cached(), SizeIs(5));
 }
 
+TEST_F(AdapterTest, WhatIsDamagedIsNotLoadedButCompiledAnew) {
+  const auto built = ensure();
+  ASSERT_TRUE(built) << built.error().message;
+  std::ofstream(*built, std::ios::app) << "x";
+  const auto again = ensure();
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(compilations(), 2u);
+  EXPECT_EQ(*again, *built);
+  EXPECT_THAT(cached(), SizeIs(1));
+}
+
 TEST_F(AdapterTest, AFailedCompilationNamesItsLogAndTheTestedVersion) {
   use_compiler(program("broken", "[ \"$1\" = --version ] && exit 0; echo 'a.h: no such type' >&2; exit 1").string());
   framework_.version = "2.99.0";

@@ -109,8 +109,9 @@ class Actor {
 };
 
 struct Case {
+  const char* name;
   RemapMethod remap;
-  bool in_place;
+  bool in_place, planned;
 };
 
 // What a plan does, at random, until it is told to stop.
@@ -133,7 +134,7 @@ void move_at_random(Pager& pager, std::uint64_t seed, const std::atomic<bool>& s
 class MemoryStressTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(MemoryStressTest, MillionOperationsReadNoWrongByte) {
-  constexpr std::uint64_t kThreads = 4, kOperations = 1'000'000 / kThreads;
+  constexpr std::uint64_t kThreads = 8, kOperations = 1'000'000 / kThreads;
   const std::uint64_t seed = std::random_device{}();
   RecordProperty("seed", std::to_string(seed));
   SCOPED_TRACE(fmt::format("seed {}", seed));
@@ -144,14 +145,14 @@ TEST_P(MemoryStressTest, MillionOperationsReadNoWrongByte) {
   std::atomic<std::uint64_t> wrong{0};
   for (std::uint64_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
-      Actor actor(memory, seed + t, 6 << 20);
+      Actor actor(memory, seed + t, 3 << 20);
       for (std::uint64_t i = 0; i < kOperations; ++i) wrong += actor.act() ? 0 : 1;
       wrong += actor.finish() ? 0 : 1;
     });
   }
   std::atomic<bool> stop{false};
   std::thread mover;
-  if (GetParam().in_place) mover = std::thread([&] { move_at_random(*memory.pager, seed, stop); });
+  if (GetParam().planned) mover = std::thread([&] { move_at_random(*memory.pager, seed, stop); });
   for (auto& thread : threads) thread.join();
   stop = true;
   memory.pager->interrupt();
@@ -164,12 +165,11 @@ TEST_P(MemoryStressTest, MillionOperationsReadNoWrongByte) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, MemoryStressTest,
-                         ::testing::Values(Case{RemapMethod::kMove, false}, Case{RemapMethod::kMremap, false},
-                                           Case{RemapMethod::kMove, true}),
-                         [](const auto& tested) {
-                           return std::string(tested.param.remap == RemapMethod::kMove ? "Move" : "Mremap") +
-                                  (tested.param.in_place ? "InPlace" : "");
-                         });
+                         ::testing::Values(Case{"Move", RemapMethod::kMove, false, false},
+                                           Case{"MovePlanned", RemapMethod::kMove, false, true},
+                                           Case{"MremapPlanned", RemapMethod::kMremap, false, true},
+                                           Case{"InPlace", RemapMethod::kMove, true, true}),
+                         [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
 }  // namespace deeptm

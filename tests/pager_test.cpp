@@ -22,19 +22,23 @@ using testing::Memory;
 using testing::small_chunks;
 using ::testing::StartsWith;
 
-// Writes that do not come back before they are let go.
+// Transfers of a direction that do not come back before they are let go.
 class StallingTier final : public Tier {
  public:
-  explicit StallingTier(std::shared_ptr<Tier> below) : below_(std::move(below)) {}
+  StallingTier(std::shared_ptr<Tier> below, Direction direction) : below_(std::move(below)), direction_(direction) {}
   std::string name() const override { return "stalling"; }
   std::string description() const override { return "stalling " + below_->description(); }
   Result<void> reserve(std::uint64_t bytes) override { return below_->reserve(bytes); }
   std::uint64_t reserved_bytes() const override { return below_->reserved_bytes(); }
   Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
                                const TransferOptions& options) override {
-    if (direction == Direction::kWrite) held_.wait(true);
+    if (direction == direction_) {
+      ++stalled_;
+      held_.wait(true);
+    }
     return below_->transfer(direction, segments, options);
   }
+  unsigned stalled() const { return stalled_; }
   void let_go() {
     held_ = false;
     held_.notify_all();
@@ -42,6 +46,8 @@ class StallingTier final : public Tier {
 
  private:
   const std::shared_ptr<Tier> below_;
+  const Direction direction_;
+  std::atomic<unsigned> stalled_ = 0;
   std::atomic<bool> held_ = true;
 };
 
@@ -249,13 +255,37 @@ TEST(PagerErrorsDeathTest, ADiskThatTakesNothingEndsTheProcess) {
   EXPECT_DEATH(train(), "injected fault; nothing could be written for 10 s");
 }
 
+// Who still touches it does so by mistake, and must not hang for ever.
+TEST(PagerErrors, ATouchOfWhatDiesWhileItIsReadComesBack) {
+  const auto slow = std::make_shared<StallingTier>(testing::memory_tier(), Direction::kRead);
+  PagerOptions options = small_chunks(40);
+  options.read_ahead_chunks = 0;
+  Memory memory(options, slow);
+  constexpr std::size_t kBytes = 8 << 20;
+  std::byte* tensor = memory.allocate(kBytes);
+  fill(tensor, kBytes, 1);
+  std::promise<void> touched;
+  std::jthread toucher([&] {
+    for (std::size_t at = 0; at < kBytes; at += options.chunk_bytes) {  // most of them were written out
+      static_cast<void>(static_cast<volatile std::byte*>(tensor)[at]);
+    }
+    touched.set_value();
+  });
+  while (slow->stalled() == 0) std::this_thread::yield();
+  memory.allocator->release(tensor);
+  slow->let_go();
+  if (touched.get_future().wait_for(std::chrono::seconds(20)) == std::future_status::ready) return;
+  std::fputs("the touch never came back\n", stderr);
+  std::abort();  // it cannot be joined
+}
+
 // Writes that hang: who touches waits, and it is told what for.
 TEST(PagerErrors, ATouchThatWaitsForLongIsTold) {
   std::promise<std::string> told;
   PagerHooks hooks = testing::test_hooks();
   hooks.now_nanoseconds = [] { return 10 * testing::steady_nanoseconds(); };
   hooks.warning = [&](const std::string& message) { told.set_value(message); };
-  const auto slow = std::make_shared<StallingTier>(testing::memory_tier());
+  const auto slow = std::make_shared<StallingTier>(testing::memory_tier(), Direction::kWrite);
   Memory memory(small_chunks(40), slow, hooks);
   constexpr std::size_t kBytes = 8 << 20;
   std::jthread toucher([&, tensor = memory.allocate(kBytes)] { fill(tensor, kBytes, 1); });

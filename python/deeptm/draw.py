@@ -109,6 +109,7 @@ def draw(figure, file):
 
 
 def main(path):
+    os.umask(0o077)  # pictures are their owner's, like all other files
     path = pathlib.Path(path)
     if not path.exists():
         sys.exit(f"{path}: no such folder or file")

@@ -181,7 +181,6 @@ def write_json(path, value):
             json.dump(value, file, indent=2)
             file.write("\n")
             file.flush()
-            os.fchmod(file.fileno(), 0o644)
             os.replace(file.name, path)
         except BaseException:
             os.unlink(file.name)

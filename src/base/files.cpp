@@ -3,29 +3,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
 
 namespace deeptm {
-namespace {
-
-// The mask can only be read by setting it; from /proc nothing is disturbed.
-mode_t file_mask() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("Umask:")) return static_cast<mode_t>(std::strtoul(line.c_str() + 6, nullptr, 8));
-  }
-  return 022;
-}
-
-}  // namespace
-
 Result<std::string> read_file(const std::filesystem::path& path) {
   std::error_code code;
   if (std::filesystem::is_directory(path, code)) return fail(fmt::format("{}: is a directory", path.string()));
@@ -59,8 +44,7 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view cont
     at += n;
     left -= static_cast<std::size_t>(n);
   }
-  // mkstemp makes files for their owner alone; this one is like any other.
-  const bool written = ::fchmod(fd, 0666 & ~file_mask()) == 0 && ::fsync(fd) == 0;
+  const bool written = ::fsync(fd) == 0;
   if (::close(fd) != 0 || !written) return error("cannot write");
   if (::rename(temporary.c_str(), path.c_str()) != 0) return error("cannot rename into place");
   return {};

@@ -2,6 +2,7 @@
 // Errors are values: one line that names what failed and what would work.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <tl/expected.hpp>
 #include <utility>
@@ -15,6 +16,11 @@ struct Error {
 template <class T>
 using Result = tl::expected<T, Error>;
 
-inline tl::unexpected<Error> fail(std::string message) { return tl::unexpected<Error>(Error{std::move(message)}); }
+// What a message quotes may hold any bytes; it stays one line.
+inline tl::unexpected<Error> fail(std::string message) {
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  std::replace_if(message.begin(), message.end(), is_control, ' ');
+  return tl::unexpected<Error>(Error{std::move(message)});
+}
 
 }  // namespace deeptm

@@ -206,7 +206,7 @@ void mark_frontier(std::vector<CapacityCurve>& curves) {
   std::vector<CapacityPoint*> all;
   for (CapacityCurve& curve : curves) {
     for (CapacityPoint& point : curve.points) {
-      if (point.planned()) all.push_back(&point);
+      if (point.planned() && curve.priced()) all.push_back(&point);
     }
   }
   const auto key = [](const CapacityPoint* p) { return std::pair(p->row.memory_dollars, p->row.step_seconds); };

@@ -10,9 +10,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <optional>
 #include <sstream>
 #include <vector>
 
+#include "base/digest.h"
 #include "base/files.h"
 #include "launch/process.h"
 #include "launch/user_folder.h"
@@ -80,19 +82,38 @@ Result<std::string> fingerprint(const std::vector<fs::path>& files, const Instal
     if (!text) return text;
     all += '\n' + file.filename().string() + '\n' + *text;
   }
-  return fmt::format("{:016x}", std::hash<std::string>{}(all));
+  return digest(all);
 }
 
-Result<void> compile(const std::vector<fs::path>& files, const std::vector<std::string>& arguments,
-                     const Framework& framework, const fs::path& target, const fs::path& log) {
+// What is kept says what it must be: a file that a full disk or a crash has cut is not loaded.
+std::string kept_as(const std::string& name, std::string_view contents) {
+  return fmt::format("{}-{}.so", name, digest(contents));
+}
+
+std::optional<fs::path> kept(const fs::path& folder, const std::string& name) {
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(folder, code)) {
+    const std::string file = entry.path().filename().string();
+    if (!file.starts_with(name + "-") || entry.path().extension() != ".so") continue;
+    const auto contents = read_file(entry.path());
+    if (contents && file == kept_as(name, *contents)) return entry.path();
+    std::error_code ignored;
+    fs::remove(entry.path(), ignored);
+  }
+  return std::nullopt;
+}
+
+Result<fs::path> compile(const std::vector<fs::path>& files, const std::vector<std::string>& arguments,
+                         const Framework& framework, const fs::path& folder, const std::string& name) {
+  const fs::path log = folder / (name + ".log");
   // One translation unit: TensorFlow's headers, which take nearly all the time, are read once.
   std::string unit;
   for (const fs::path& file : files) {
     if (file.extension() == ".cc") unit += fmt::format("#include \"{}\"\n", file.string());
   }
-  const std::string stem = fmt::format("{}.{}", target.string(), ::getpid());
+  const std::string stem = fmt::format("{}.{}", (folder / name).string(), ::getpid());
   const fs::path source = stem + ".cc", built = stem + ".so";
-  if (auto written = write_file(source, unit); !written) return written;
+  if (auto written = write_file(source, unit); !written) return tl::unexpected(written.error());
   std::vector<std::string> command = compiler();
   command.insert(command.end(), {source.string(), "-o", built.string()});
   command.insert(command.end(), arguments.begin(), arguments.end());
@@ -108,10 +129,13 @@ Result<void> compile(const std::vector<fs::path>& files, const std::vector<std::
                             log.string()));
   }
   fs::remove(log, ignored);
+  const auto contents = read_file(built);
+  if (!contents) return tl::unexpected(contents.error());
+  fs::path target = folder / kept_as(name, *contents);
   std::error_code code;
   fs::rename(built, target, code);
   if (code) return fail(fmt::format("{}: {}", target.string(), code.message()));
-  return {};
+  return target;
 }
 
 }  // namespace
@@ -157,13 +181,9 @@ Result<fs::path> ensure_adapter(const Installation& installation, const Framewor
   const auto print = fingerprint(*files, installation, arguments);
   if (!print) return tl::unexpected(print.error());
   const std::string name = fmt::format("tensorflow-{}-deeptm-{}-{}", framework.version, DEEPTM_VERSION, *print);
-  fs::path target = *folder / (name + ".so");
-  if (fs::exists(target)) return target;
+  if (auto found = kept(*folder, name)) return *found;
   progress(fmt::format("building the adapter for TensorFlow {} (once, about ten seconds)", framework.version));
-  if (auto built = compile(*files, arguments, framework, target, *folder / (name + ".log")); !built) {
-    return tl::unexpected(built.error());
-  }
-  return target;
+  return compile(*files, arguments, framework, *folder, name);
 }
 
 }  // namespace deeptm

@@ -166,6 +166,7 @@ bool Pager::fetch(Lock& lock, std::uint32_t chunk, bool urgent) {
     const ChunkState state = c.state.load(std::memory_order_relaxed);
     if (state == ChunkState::kSlow) {
       c.frame_slot = slot;
+      if (urgent) c.wanted = 1;  // who touched it waits, even if its tensor dies meanwhile
       if (c.stream.load(std::memory_order_relaxed) == Stream::kStays && running_.kernel_at(chunk))
         c.stream.store(Stream::kPasses, std::memory_order_relaxed);
       read_in(lock, {&chunk, 1}, Priority::kDemand);

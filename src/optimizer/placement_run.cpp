@@ -16,7 +16,6 @@ PlacementRun::PlacementRun(const Problem& problem, const TensorUses& uses, const
                            const std::vector<bool>& counted, const Options& options)
     : problem_(problem),
       graph_(problem.graph),
-      uses_(uses),
       heat_(heat),
       counted_(counted),
       options_(options),

@@ -95,7 +95,6 @@ class PlacementRun {
 
   const Problem& problem_;
   const StepGraph& graph_;
-  const TensorUses& uses_;
   const HeatTrace& heat_;
   const std::vector<bool>& counted_;
   Options options_;

@@ -145,3 +145,9 @@ def test_every_lack_says_what_it_costs(deeptm, tmp_path):
     report = json.loads(deeptm("doctor", "--slow", f"file:{tmp_path}", "--json").stdout)
     for finding in report["findings"]:
         assert (finding["health"] == "ok") == (finding["cost"] == ""), finding
+
+
+def test_files_are_their_owners_alone(deeptm, tmp_path):
+    made = deeptm("synthesize", "transformer", "--tensors", "1000", "-o", "step.graph.json.zst")
+    assert made.returncode == 0, made.stderr
+    assert (tmp_path / "step.graph.json.zst").stat().st_mode & 0o777 == 0o600

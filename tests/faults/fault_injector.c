@@ -5,6 +5,8 @@
  *   DEEPTM_FAULT=NAME:N:ERRNO     the N-th call of NAME fails with that number; N+ : and all after it
  *   DEEPTM_FAULT=NAME:N:short     it reads or writes half of what was asked for
  *   DEEPTM_FAULT_COUNTS=FILE      at exit, how often each was called: a line "NAME COUNT"
+ *   DEEPTM_DELAYS=SEED            before and after it holds a lock it sometimes waits, now longer and now shorter
+ *   DEEPTM_FAULT_IN=program       the calls of the program itself are meant, not those of the library
  *
  * NAME is the function, for ioctl and syscall that and what is asked ("ioctl.UFFDIO_MOVE", "syscall.mbind"),
  * "completion" a result of io_uring. Only calls from within libdeeptm.so count: what the program, the C library and
@@ -17,6 +19,8 @@
 #include <link.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -95,11 +99,13 @@ enum { kShort = -1 };
 static atomic_ulong counts[kCalls];
 static uintptr_t library_begin, library_end;
 static int target = -1, fault, and_after;
-static unsigned long target_call;
+static unsigned long target_call, delays;
 
 static int find_library(struct dl_phdr_info* info, size_t size, void* unused) {
   (void)size, (void)unused;
-  if (strstr(info->dlpi_name, "libdeeptm.so") == NULL) return 0;
+  const char* in = getenv("DEEPTM_FAULT_IN");
+  const int wanted = in != NULL ? info->dlpi_name[0] == '\0' : strstr(info->dlpi_name, "libdeeptm.so") != NULL;
+  if (!wanted) return 0;
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     const ElfW(Phdr)* part = &info->dlpi_phdr[i];
     if (part->p_type != PT_LOAD || (part->p_flags & PF_X) == 0) continue;
@@ -111,6 +117,8 @@ static int find_library(struct dl_phdr_info* info, size_t size, void* unused) {
 
 __attribute__((constructor)) static void prepare(void) {
   dl_iterate_phdr(find_library, NULL);
+  const char* seed = getenv("DEEPTM_DELAYS");
+  if (seed != NULL) delays = strtoul(seed, NULL, 10);
   const char* asked = getenv("DEEPTM_FAULT");
   if (asked == NULL) return;
   char name[64], number[16], what[16];
@@ -297,6 +305,33 @@ static void find_next(const char* name, void* real) {
   void* found = dlsym(RTLD_NEXT, name);
   if (found == NULL) _exit(98);
   memcpy(real, &found, sizeof found);
+}
+
+/* Threads meet otherwise than they would: the same numbers each time, the meetings not. */
+static void delay(const void* caller) {
+  static _Thread_local unsigned long state;
+  const uintptr_t at = (uintptr_t)caller;
+  if (delays == 0 || at < library_begin || at >= library_end) return;
+  if (state == 0) state = delays * 0x9e3779b97f4a7c15 + (unsigned long)gettid();
+  state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+  if (state % 4 == 0) sched_yield();
+  if (state % 64 == 1) usleep((useconds_t)(state >> 32) % 300);
+}
+#define DELAY() delay(__builtin_return_address(0))
+
+int pthread_mutex_lock(pthread_mutex_t* mutex) {
+  static int (*real)(pthread_mutex_t*);
+  if (real == NULL) find_next("pthread_mutex_lock", &real);
+  DELAY();
+  return real(mutex);
+}
+
+int pthread_mutex_unlock(pthread_mutex_t* mutex) {
+  static int (*real)(pthread_mutex_t*);
+  if (real == NULL) find_next("pthread_mutex_unlock", &real);
+  const int result = real(mutex);
+  DELAY();
+  return result;
 }
 
 int io_uring_queue_init(unsigned entries, struct io_uring* ring, unsigned flags) {

@@ -58,8 +58,10 @@ def config(tier, plan, folder):
     return json.dumps(fields | TIERS[tier] | (plan if "planned" in tier else {}))
 
 
-def step(settings, fault=None, counts=None):
+def step(settings, fault=None, counts=None, delays=None):
     environment = os.environ | {"LD_PRELOAD": str(BUILD / "lib/libfault_injector.so")}
+    if delays:
+        environment["DEEPTM_DELAYS"] = str(delays)
     if fault:
         environment["DEEPTM_FAULT"] = fault
     if counts:
@@ -120,3 +122,18 @@ def test_a_fault_that_stays_ends_well(fault, plan, folder):
     """A disk that stays full or broken, pages that stay pinned: no hang, no wrong word."""
     done = step(config("uring, move, planned", plan, folder), fault)
     assert done.returncode in ENDS and SAYS.get(done.returncode, "") in done.stderr, (done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_delays_at_every_lock_change_nothing(tier, plan, folder):
+    settings = config(tier, plan, folder)
+    for seed in range(1, 1 + int(os.environ.get("DEEPTM_DELAYS", 3))):
+        done = step(settings, delays=seed)
+        assert (done.returncode, done.stdout) == (0, "right\n"), (seed, done.stderr)
+
+
+def test_delays_at_every_lock_of_threads_that_share_memory():
+    environment = os.environ | {"LD_PRELOAD": str(BUILD / "lib/libfault_injector.so"), "DEEPTM_DELAYS": "7", "DEEPTM_FAULT_IN": "program"}
+    command = [BUILD / "bin/memory_stress_test", "--gtest_brief=1"]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=600)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/digest.h"
+
+#include <fmt/format.h>
+
+#define XXH_INLINE_ALL  // NOLINT(cppcoreguidelines-macro-usage): no library at run time
+#include <xxhash.h>
+
+namespace deeptm {
+
+std::string digest(std::string_view bytes) {
+  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
+  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+}
+
+}  // namespace deeptm

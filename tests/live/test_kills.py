@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Killed at any moment, a training leaves nothing behind: no file, no process; what it had saved is whole, and stock TensorFlow reads it.
+
+DEEPTM_KILLS=200 for as many kills; a few else."""
+
+import hashlib
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import limited
+from processes import is_gone, wait_until
+
+KILLS = int(os.environ.get("DEEPTM_KILLS", 4))
+STEPS = 6
+
+# A model that does not fit, saved after every step. Prints its own process's number, then a line for each step.
+TRAINING = """
+import os, sys
+import numpy as np
+import tensorflow as tf
+
+tf.keras.utils.set_random_seed(1)
+tf.config.experimental.enable_op_determinism()
+print(os.getpid(), flush=True)
+rows = np.random.default_rng(1).random((64, 256), dtype=np.float32)
+model = tf.keras.Sequential([tf.keras.Input((256,))] + [tf.keras.layers.Dense(1024, "relu") for _ in range(4)] + [tf.keras.layers.Dense(1)])
+model.compile(optimizer="adam", loss="mse")
+saved = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+kept = tf.train.CheckpointManager(saved, sys.argv[1], max_to_keep=2)
+for step in range(int(sys.argv[2])):
+    model.train_on_batch(rows, rows[:, :1])
+    kept.save()
+    print("saved", step, flush=True)
+"""
+# The newest one, read by stock TensorFlow.
+READING = """
+import sys
+import tensorflow as tf
+newest = tf.train.latest_checkpoint(sys.argv[1])
+if newest:
+    for name, _ in tf.train.list_variables(newest):
+        tf.train.load_variable(newest, name)
+print(newest)
+"""
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Where a run writes: its slow file, its compiled and remembered things; and the shared memory of the system."""
+    folders = {name: tmp_path / name for name in ("slow", "state", "saved")}
+    for folder in folders.values():
+        folder.mkdir()
+    return folders
+
+
+def left_behind(places):
+    return {str(path) for folder in ("slow", "state") for path in places[folder].rglob("*") if path.is_file()} | {
+        str(path) for path in pathlib.Path("/dev/shm").iterdir() if "deeptm" in path.name}
+
+
+def start(program, places, folder, steps):
+    (folder / "train.py").write_text(TRAINING)
+    command = [program, "run", "--fast", "8MiB", "--slow", f"file:{places['slow']}", "--no-report", "--"]
+    command += [sys.executable, "train.py", str(places["saved"]), str(steps)]
+    environment = limited.environment() | {"XDG_STATE_HOME": str(places["state"])}
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def test_a_killed_run_leaves_nothing_and_what_it_saved_is_whole(program, places, tmp_path):
+    generator = random.Random(7)
+    for number in range(KILLS):
+        process = start(program, places, tmp_path, 100_000)
+        training = int(process.stdout.readline())
+        # At its start as well as while it trains and saves.
+        time.sleep(generator.uniform(0, 3))
+        os.kill(training if number % 2 else process.pid, signal.SIGKILL)
+        process.stdout.read()
+        assert process.wait(30) != 0
+        wait_until(lambda: is_gone(training))
+        assert left_behind(places) == set(), number
+    read = subprocess.run([sys.executable, "-c", READING, places["saved"]], env=limited.environment(), text=True, capture_output=True)
+    assert read.returncode == 0, read.stderr
+
+
+def test_checkpoints_are_those_of_stock_byte_for_byte(program, places, tmp_path):
+    process = start(program, places, tmp_path, STEPS)
+    process.communicate(timeout=300)
+    assert process.returncode == 0
+    stock = tmp_path / "stock"
+    subprocess.run([sys.executable, "train.py", stock, str(STEPS)], cwd=tmp_path, env=limited.environment(), check=True, capture_output=True)
+    hashes = [{path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("ckpt-*")} for folder in (places["saved"], stock)]
+    assert len(hashes[0]) == 4 and hashes[0] == hashes[1]
