@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // deeptm run: any command, its TensorFlow tensors in bounded fast memory.
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 
 #include "base/json_file.h"
@@ -74,6 +75,11 @@ int run(Options& options, std::vector<std::string> command) {
   if (const auto run = emulated(*settings, *done)) {
     for (const std::string& line : emulation_lines(*run)) say(line);
   }
+  if (done->figures.training_steps != 0 && std::getenv("TF_NUM_INTEROP_THREADS") == nullptr) {
+    say("hint: results are those of TF_NUM_INTEROP_THREADS=1 without DeepTM; stock TensorFlow with more of them does "
+        "not "
+        "repeat its own");
+  }
   const auto record = to_json(record_of(command, *settings, *done));
   Result<void> written;
   if (!options.json.empty()) written = write_json(options.json, record);
@@ -90,7 +96,8 @@ Subcommand add_run(CLI::App& app, const std::vector<std::string>& command) {
       app.add_subcommand("run", "run a command (behind --) whose TensorFlow tensors live in bounded fast memory");
   auto options = std::make_shared<Options>();
   options->memory.add_to(*sub);
-  sub->get_option("--fast")->required(false);  // a plan has its limit
+  auto* fast = sub->get_option("--fast")->required(false);
+  fast->description(fast->get_description() + "; required, unless a plan has its limit");
   options->follow.add_to(*sub);
   options->emulation.add_to(*sub);
   sub->add_option("--record", options->record, "write the step graph of the first training steps to this file");

@@ -63,7 +63,9 @@ void add_hints(const RunFigures& figures, std::vector<std::string>& lines) {
   }
   if (figures.per_step && figures.per_step->wait_seconds > 0.1 * figures.per_step->seconds) {
     lines.push_back(fmt::format(
-        "hint: waiting takes {:.0f} % of a training step; a higher --fast (up to {}) moves less",
+        "hint: waiting takes {:.0f} % of a training step; a higher --fast (up to {}) moves less: deeptm run --record "
+        "and "
+        "deeptm capacity say how much",
         100 * figures.per_step->wait_seconds / figures.per_step->seconds, format_bytes(figures.footprint_peak_bytes)));
   }
   if (figures.remap == "mremap") {
@@ -85,7 +87,9 @@ std::string format_seconds(double seconds) {
 }
 
 std::string followed_text(const RunFigures& figures) {
-  std::string text = fmt::format("{} steps", figures.followed_steps);
+  std::string text = std::to_string(figures.followed_steps);
+  if (figures.steps > figures.followed_steps) text += fmt::format(" of {}", figures.steps);
+  text += " steps";
   if (figures.drifted_steps != 0) {
     text += fmt::format("; {} others left the plan and were paged on demand (the last: {})", figures.drifted_steps,
                         figures.drift);

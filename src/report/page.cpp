@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/page.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <string_view>
 #include <utility>
@@ -22,14 +24,26 @@ std::string in_script(std::string_view text) {
   return safe;
 }
 
+// For who reads without scripts: the headline in words.
+std::string without_script(const nlohmann::json& data) {
+  std::string text = "This page draws with JavaScript. In words:\n" + data.value("subtitle", "") + '\n';
+  const auto cards = data.find("headline");
+  if (cards == data.end() || !cards->is_array()) return text;
+  for (const auto& card : *cards) {
+    text += fmt::format("{}: {} ({})\n", card.value("name", ""), card.value("value", ""), card.value("note", ""));
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string report_page(const nlohmann::json& data) {
   const std::string text = data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  const std::array<std::pair<std::string_view, std::string>, 6> parts = {{
+  const std::array<std::pair<std::string_view, std::string>, 7> parts = {{
       {"@licence@", std::string(kPageLicence)},
       {"@title@", svg_text(data.value("title", "DeepTM"))},
       {"@style@", std::string(kPageStyle)},
+      {"@text@", svg_text(without_script(data))},
       {"@data@", in_script(text)},
       {"@library@", std::string(kPageLibrary)},
       {"@script@", std::string(kPageScript)},

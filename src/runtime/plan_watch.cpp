@@ -37,9 +37,10 @@ void PlanWatch::enter(Kind& kind, State state) {
   if (state == State::kResting) kind.demand.clear();
 }
 
-void PlanWatch::planned(std::uint64_t signature, double predicted_seconds) {
+void PlanWatch::planned(std::uint64_t signature, double predicted_seconds, bool moves) {
   Kind& kind = kinds_[signature];
   kind.predicted = predicted_seconds;
+  kind.moves = moves;
   if (kind.state != State::kGivenUp) enter(kind, State::kFollowed);
 }
 
@@ -63,7 +64,7 @@ std::optional<PlanWatch::Verdict> PlanWatch::judge(Kind& kind) {
   kind.measured = median(kind.followed);
   kind.followed.clear();
   const bool is_due = kind.rounds++ >= (1U << kind.recorded) - 1;
-  if (gives_up_ && !kind.demand.empty() && kind.measured > kClearlySlower * median(kind.demand)) {
+  if (gives_up_ && kind.moves && !kind.demand.empty() && kind.measured > kClearlySlower * median(kind.demand)) {
     const std::string why =
         fmt::format("steps take {:.3f} s, and took {:.3f} s paged on demand: a few are paged so again", kind.measured,
                     median(kind.demand));

@@ -33,7 +33,7 @@ class PlanWatch {
   explicit PlanWatch(bool gives_up = true) : gives_up_(gives_up) {}
 
   // There is a plan for steps of this signature from now on.
-  void planned(std::uint64_t signature, double predicted_seconds);
+  void planned(std::uint64_t signature, double predicted_seconds, bool moves = true);
   // A step has ended; followed: to its end, by a plan.
   std::optional<Verdict> step(std::uint64_t signature, double seconds, bool followed);
 
@@ -41,6 +41,7 @@ class PlanWatch {
   enum class State : std::uint8_t { kUnplanned, kFollowed, kRecorded, kResting, kGivenUp };
   struct Kind {
     State state = State::kUnplanned;
+    bool moves = true;                       // else it is what paging on demand is, too
     double predicted = 0.0, measured = 0.0;  // seconds a step; of the last round
     std::vector<double> demand, followed;    // seconds of the latest steps
     std::uint32_t skipped = 0;               // steps since the state began

@@ -256,7 +256,7 @@ void Runtime::adopt(std::shared_ptr<const LivePlan> plan) {
   for (const Kernel& kernel : plan->graph.kernels) numbers.push_back(kernels_.add(kernel.name, kernel.type));
   if (plan->signature != 0) {
     const std::lock_guard lock(watch_mutex_);
-    watch_.planned(plan->signature, plan->step_seconds);
+    watch_.planned(plan->signature, plan->step_seconds, plan->bytes_in + plan->bytes_out != 0);
   }
   follower_->adopt(std::move(plan), numbers);
 }

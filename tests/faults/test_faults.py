@@ -134,6 +134,6 @@ def test_delays_at_every_lock_change_nothing(tier, plan, folder):
 
 def test_delays_at_every_lock_of_threads_that_share_memory():
     environment = os.environ | {"LD_PRELOAD": str(BUILD / "lib/libfault_injector.so"), "DEEPTM_DELAYS": "7", "DEEPTM_FAULT_IN": "program"}
-    command = [BUILD / "bin/memory_stress_test", "--gtest_brief=1"]
+    command = [BUILD / "bin/memory_stress_test", "--gtest_brief=1", "--gtest_filter=*/MovePlanned"]
     done = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=600)
     assert done.returncode == 0, done.stdout

@@ -23,7 +23,7 @@ function measuredView(measured) {
     }, "Steps as measured"));
   }
   if (measured.waits.length > 0) {
-    parts.push(make("h3", {}, "Kernels that waited in the run"), makeTable(["kernel", { number: "waits" }, { number: "in all" }],
+    parts.push(make("h3", {}, "Kernels that waited in the run"), makeTable(["kernel", { number: "waits in the run" }, { number: "all of them" }],
       measured.waits.map((wait) => [wait.kernel, { number: String(wait.waits) }, { number: formatSeconds(wait.seconds) }])));
   }
   return parts;

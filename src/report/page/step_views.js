@@ -76,7 +76,7 @@ function memoryView(step) {
   };
   const plot = makePlot({
     x: [0, end[end.length - 1]], y: [0, 1.05 * most], labelX: "time in the step", labelY: "bytes of living tensors",
-    formatX: formatSeconds, formatY: formatBytes, stops: start, limit: { value: step.limit, text: `fast limit ${formatBytes(step.limit)}` },
+    formatX: formatSeconds, formatY: formatBytes, stops: start, limit: { value: step.limit, text: `the plan's limit ${formatBytes(step.limit)}` },
     draw: (context, x, y) => drawBands(context, x, y, step, [[step.fast, "fast"], [step.slow, "slow"]]), at: text,
   }, "Memory over the step");
   return [makeLegend([["in fast memory, or on the way", "fast"], ["in the slow tier", "slow"]]), plot];
