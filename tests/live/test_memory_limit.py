@@ -1,19 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fast limit against the system's own accounting: a memory cgroup that leaves no room for a broken promise."""
 
-import pytest
-
 import limited
-from memory_cgroup import MemoryCgroup
-
-
-@pytest.fixture
-def cgroup():
-    try:
-        with MemoryCgroup("deeptm-test") as group:
-            yield group
-    except OSError as error:
-        pytest.skip(f"no memory cgroup can be made here: {error}")
 
 
 def test_training_fits_into_what_it_promises(program, tmp_path, cgroup):

@@ -10,7 +10,6 @@ import sys
 import pytest
 
 import limited
-from memory_cgroup import MemoryCgroup
 
 FAST = "8MiB"
 COMMON = """
@@ -146,15 +145,6 @@ def test_without_huge_pages(begin, stock, tmp_path):
 
 def test_checksums_of_slow_memory(begin, stock, tmp_path):
     assert learned(begin(PLAIN, "--verify-slow"), tmp_path) == stock
-
-
-@pytest.fixture
-def cgroup():
-    try:
-        with MemoryCgroup("deeptm-test") as group:
-            yield group
-    except OSError as error:
-        pytest.skip(f"no memory cgroup can be made here: {error}")
 
 
 def test_a_cgroup_that_shrinks_while_it_runs(cgroup, begin, stock, tmp_path):
