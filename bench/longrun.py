@@ -70,19 +70,24 @@ def growth(samples):
     return {name: median(name, samples[-quarter:]) - median(name, samples[quarter : 2 * quarter]) for name in GROWING}
 
 
-def measure(steps, folder, policy=None):
-    """The row of one run: stock's without a policy."""
+def train_apart(script, arguments, folder, fast, policy=None):
+    """What `script` prints in a process of its own, a JSON value each line, and the run's record; stock's, which has none, without a policy."""
     record = pathlib.Path(folder) / "record.json"
-    managed = [PROGRAM, "run", "--fast", FAST, *policy_options(policy), "--json", record, "--"] if policy else []
-    command = [*managed, PYTHON if PYTHON.exists() else sys.executable, pathlib.Path(__file__).resolve(), str(steps)]
+    managed = [PROGRAM, "run", "--fast", fast, *policy_options(policy), "--json", record, "--"] if policy else []
+    command = [*managed, PYTHON if PYTHON.exists() else sys.executable, pathlib.Path(script).resolve(), *map(str, arguments)]
     finished = subprocess.run(command, env=environment(), cwd=folder, text=True, capture_output=True)
     if finished.returncode != 0:
         raise RunFailed(policy or "stock", finished)
-    samples = [json.loads(line) for line in finished.stdout.splitlines()]
+    return [json.loads(line) for line in finished.stdout.splitlines()], json.loads(record.read_text()) if policy else None
+
+
+def measure(steps, folder, policy=None):
+    """The row of one run: stock's without a policy."""
+    samples, record = train_apart(__file__, [steps], folder, FAST, policy)
     row = {"kind": "measured", "policy": policy or "stock", "steps": steps, "growth": growth(samples), "samples": samples}
     row["step_seconds"] = (samples[-1]["seconds"] - samples[0]["seconds"]) / (steps - steps // EPOCHS)
     if policy:
-        row["record"] = json.loads(record.read_text())
+        row["record"] = record
     return row
 
 

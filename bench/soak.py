@@ -7,14 +7,12 @@ and gone back to. Nothing of its process grows, and in the end it has learned wh
 
 import hashlib
 import json
-import pathlib
-import subprocess
 import sys
 import tempfile
 import time
 
-from limited import PROGRAM, PYTHON, RunFailed, environment, policies, policy_options
-from longrun import growth, sample
+from limited import policies
+from longrun import growth, sample, train_apart
 
 FAST = "16MiB"
 
@@ -53,24 +51,13 @@ def train(rounds, seconds):
     print(json.dumps({"rounds": done, "digest": losses.hexdigest()}), flush=True)
 
 
-def run(name, folder, rounds, seconds, managed=()):
-    command = [*managed, PYTHON if PYTHON.exists() else sys.executable, pathlib.Path(__file__).resolve(), str(rounds), str(seconds)]
-    finished = subprocess.run(command, env=environment(), cwd=folder, text=True, capture_output=True)
-    if finished.returncode != 0:
-        raise RunFailed(name, finished)
-    *samples, end = [json.loads(line) for line in finished.stdout.splitlines()]
-    return samples, end
-
-
 def soak(folder, seconds):
     """One row: the run under a plan, and whether stock learns the same."""
     policy = policies()[-1]
-    record = pathlib.Path(folder) / "record.json"
-    managed = [PROGRAM, "run", "--fast", FAST, *policy_options(policy), "--json", record, "--"]
-    samples, end = run(policy, folder, 0, seconds, managed)
-    stock_samples, stock_end = run("stock", folder, end["rounds"], 0)
+    (*samples, end), record = train_apart(__file__, [0, seconds], folder, FAST, policy)
+    (*stock_samples, stock_end), _ = train_apart(__file__, [end["rounds"], 0], folder, FAST)
     row = {"kind": "measured", "policy": policy, "seconds": seconds, "rounds": end["rounds"], "bit_identical": end == stock_end}
-    row |= {"growth": growth(samples), "growth_stock": growth(stock_samples), "record": json.loads(record.read_text())}
+    row |= {"growth": growth(samples), "growth_stock": growth(stock_samples), "record": record}
     grew = ", ".join(f"{name} {value:+.0f} (stock {row['growth_stock'][name]:+.0f})" for name, value in row["growth"].items())
     learned = "as stock to the bit" if row["bit_identical"] else "OTHERWISE than stock"
     print(f"{end['rounds']} rounds in {seconds} s: learned {learned}; between the second and the last quarter {grew}", flush=True)

@@ -8,11 +8,12 @@
 #include <string_view>
 
 #include "learning/dqn_json.h"
+#include "one_line.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto agent = deeptm::agent_from_json({reinterpret_cast<const char*>(data), size});
   if (!agent) {
-    if (agent.error().message.empty() || agent.error().message.find('\n') != std::string::npos) std::abort();
+    require_one_line(agent.error().message);
     return 0;
   }
   std::array<float, deeptm::kMostUnits> state;

@@ -7,11 +7,12 @@
 #include <string_view>
 
 #include "machine/machine_json.h"
+#include "one_line.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto machine = deeptm::machine_from_json({reinterpret_cast<const char*>(data), size});
   if (!machine) {
-    if (machine.error().message.empty() || machine.error().message.find('\n') != std::string::npos) std::abort();
+    require_one_line(machine.error().message);
     return 0;
   }
   for (const deeptm::CopyPath& path : machine->copies) {

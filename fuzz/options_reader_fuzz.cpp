@@ -8,14 +8,7 @@
 
 #include "base/bytes.h"
 #include "launch/slow_place.h"
-
-namespace {
-
-void require_one_line(const std::string& message) {
-  if (message.empty() || message.find('\n') != std::string::npos) std::abort();
-}
-
-}  // namespace
+#include "one_line.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "machine/machine_json.h"
+#include "one_line.h"
 #include "plan/plan_json.h"
 #include "simulator/simulator.h"
 #include "simulator/verifier.h"
@@ -36,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const deeptm::StepCosts costs = deeptm::step_costs(graph, machine);
   const auto plan = deeptm::plan_from_json({reinterpret_cast<const char*>(data), size}, graph, machine);
   if (!plan) {
-    if (plan.error().message.empty() || plan.error().message.find('\n') != std::string::npos) std::abort();
+    require_one_line(plan.error().message);
     return 0;
   }
   if (const auto fault = deeptm::verify(graph, machine, *plan)) {

@@ -5,12 +5,13 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "one_line.h"
 #include "runtime/config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto config = deeptm::parse_config({reinterpret_cast<const char*>(data), size});
   if (!config) {
-    if (config.error().message.empty() || config.error().message.find('\n') != std::string::npos) std::abort();
+    require_one_line(config.error().message);
     return 0;
   }
   if (config->workers == 0 || config->workers > 64 || config->read_ahead_chunks == 0) std::abort();

@@ -6,11 +6,12 @@
 #include <string_view>
 
 #include "emulation/schedule.h"
+#include "one_line.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto schedule = deeptm::schedule_from_json({reinterpret_cast<const char*>(data), size});
   if (!schedule) {
-    if (schedule.error().message.empty() || schedule.error().message.find('\n') != std::string::npos) std::abort();
+    require_one_line(schedule.error().message);
     return 0;
   }
   const std::string text = deeptm::schedule_to_json(*schedule);

@@ -22,34 +22,43 @@ using testing::Memory;
 using testing::small_chunks;
 using ::testing::StartsWith;
 
-// Transfers of a direction that do not come back before they are let go.
-class StallingTier final : public Tier {
+// Transfers of a direction that begin while it holds do not come back before they are let go.
+class StallingTier final : public WrappingTier {
  public:
-  StallingTier(std::shared_ptr<Tier> below, Direction direction) : below_(std::move(below)), direction_(direction) {}
+  StallingTier(std::shared_ptr<Tier> below, Direction direction)
+      : WrappingTier(std::move(below)), direction_(direction) {}
   std::string name() const override { return "stalling"; }
-  std::string description() const override { return "stalling " + below_->description(); }
-  Result<void> reserve(std::uint64_t bytes) override { return below_->reserve(bytes); }
-  std::uint64_t reserved_bytes() const override { return below_->reserved_bytes(); }
+  std::string description() const override { return "stalling " + below().description(); }
   Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
                                const TransferOptions& options) override {
-    if (direction == direction_) {
+    if (direction == direction_ && holds_) {
       ++stalled_;
-      held_.wait(true);
+      holds_.wait(true);
     }
-    return below_->transfer(direction, segments, options);
+    return below().transfer(direction, segments, options);
   }
   unsigned stalled() const { return stalled_; }
+  void hold() { holds_ = true; }
   void let_go() {
-    held_ = false;
-    held_.notify_all();
+    holds_ = false;
+    holds_.notify_all();
   }
 
  private:
-  const std::shared_ptr<Tier> below_;
   const Direction direction_;
   std::atomic<unsigned> stalled_ = 0;
-  std::atomic<bool> held_ = true;
+  std::atomic<bool> holds_ = false;
 };
+
+// Three times what 40 small chunks hold: each pass writes all of it, then reads it.
+void fill_and_read(Memory& memory, std::uint64_t passes) {
+  constexpr std::size_t kBytes = 8 << 20;
+  std::byte* tensor = memory.allocate(kBytes);
+  for (std::uint64_t pass = 0; pass < passes; ++pass) {
+    fill(tensor, kBytes, pass);
+    EXPECT_TRUE(holds(tensor, kBytes, pass));
+  }
+}
 
 struct Case {
   RemapMethod remap;
@@ -218,12 +227,7 @@ TEST(PagerWrites, TouchDuringWriteOutKeepsBothSides) {
 TEST(PagerErrors, FailedWritesKeepTheBytesInFastMemory) {
   auto faulty = std::make_shared<FaultyTier>(testing::memory_tier(), FaultOptions{.probability = 0.3, .seed = 5});
   Memory memory(small_chunks(40), faulty);
-  constexpr std::size_t kBytes = 8 << 20;
-  std::byte* tensor = memory.allocate(kBytes);
-  for (std::uint64_t pass = 0; pass < 3; ++pass) {
-    fill(tensor, kBytes, pass);
-    EXPECT_TRUE(holds(tensor, kBytes, pass));
-  }
+  fill_and_read(memory, 3);
   EXPECT_GT(memory.pager->stats().errors, 0u);
 }
 
@@ -232,12 +236,7 @@ TEST(PagerErrors, ABadPlaceIsNotTriedAgainWhileThereAreOthers) {
   auto faulty = std::make_shared<FaultyTier>(testing::memory_tier(),
                                              FaultOptions{.bad_offset = 128 * kKiB, .bad_bytes = 4 * kKiB});
   Memory memory(small_chunks(40), faulty);
-  constexpr std::size_t kBytes = 8 << 20;
-  std::byte* tensor = memory.allocate(kBytes);
-  for (std::uint64_t pass = 0; pass < 4; ++pass) {
-    fill(tensor, kBytes, pass);
-    EXPECT_TRUE(holds(tensor, kBytes, pass));
-  }
+  fill_and_read(memory, 4);
   EXPECT_EQ(faulty->faults(), 1u);
 }
 
@@ -263,7 +262,8 @@ TEST(PagerErrors, ATouchOfWhatDiesWhileItIsReadComesBack) {
   Memory memory(options, slow);
   constexpr std::size_t kBytes = 8 << 20;
   std::byte* tensor = memory.allocate(kBytes);
-  fill(tensor, kBytes, 1);
+  fill(tensor, kBytes, 1);  // reads, too, what has left before its time
+  slow->hold();
   std::promise<void> touched;
   std::jthread toucher([&] {
     for (std::size_t at = 0; at < kBytes; at += options.chunk_bytes) {  // most of them were written out
@@ -286,6 +286,7 @@ TEST(PagerErrors, ATouchThatWaitsForLongIsTold) {
   hooks.now_nanoseconds = [] { return 10 * testing::steady_nanoseconds(); };
   hooks.warning = [&](const std::string& message) { told.set_value(message); };
   const auto slow = std::make_shared<StallingTier>(testing::memory_tier(), Direction::kWrite);
+  slow->hold();
   Memory memory(small_chunks(40), slow, hooks);
   constexpr std::size_t kBytes = 8 << 20;
   std::jthread toucher([&, tensor = memory.allocate(kBytes)] { fill(tensor, kBytes, 1); });

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace deeptm {
 
-// XXH3, 128 bits, as 32 hexadecimal digits: tells damage and difference, keeps no secrets.
+// XXH3: tells damage and difference, keeps no secrets. Of 128 bits, as 32 hexadecimal digits; and of 64.
 std::string digest(std::string_view bytes);
+std::uint64_t checksum(std::span<const std::byte> bytes);
 
 }  // namespace deeptm

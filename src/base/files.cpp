@@ -11,6 +11,7 @@
 #include <sstream>
 
 namespace deeptm {
+
 Result<std::string> read_file(const std::filesystem::path& path) {
   std::error_code code;
   if (std::filesystem::is_directory(path, code)) return fail(fmt::format("{}: is a directory", path.string()));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // deeptm run: any command, its TensorFlow tensors in bounded fast memory.
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 
 #include "base/json_file.h"
@@ -12,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/report_data.h"
 #include "cli/stack.h"
+#include "launch/environment.h"
 #include "launch/run_record.h"
 #include "launch/summary.h"
 
@@ -75,10 +75,9 @@ int run(Options& options, std::vector<std::string> command) {
   if (const auto run = emulated(*settings, *done)) {
     for (const std::string& line : emulation_lines(*run)) say(line);
   }
-  if (done->figures.training_steps != 0 && std::getenv("TF_NUM_INTEROP_THREADS") == nullptr) {
-    say("hint: results are those of TF_NUM_INTEROP_THREADS=1 without DeepTM; stock TensorFlow with more of them does "
-        "not "
-        "repeat its own");
+  if (done->figures.training_steps != 0 && !chooses_inter_op_threads(Environment::current())) {
+    say("hint: results are those of TF_NUM_INTEROP_THREADS=1 without DeepTM; "
+        "stock TensorFlow with more of them does not repeat its own");
   }
   const auto record = to_json(record_of(command, *settings, *done));
   Result<void> written;

@@ -70,8 +70,12 @@ std::vector<std::string> drop_hostile_settings(Environment& environment) {
   return notes;
 }
 
+bool chooses_inter_op_threads(const Environment& environment) {
+  return environment.get("TF_NUM_INTEROP_THREADS") != nullptr;
+}
+
 void use_one_inter_op_thread(Environment& environment) {
-  if (environment.get("TF_NUM_INTEROP_THREADS") == nullptr) environment.set("TF_NUM_INTEROP_THREADS", "1");
+  if (!chooses_inter_op_threads(environment)) environment.set("TF_NUM_INTEROP_THREADS", "1");
 }
 
 void load_adapter(Environment& environment, const std::filesystem::path& adapter, std::string_view config_json) {

@@ -28,6 +28,9 @@ class Environment {
 // Settings of the user's that would take tensors out of DeepTM's sight are dropped. Returns a line for each.
 std::vector<std::string> drop_hostile_settings(Environment& environment);
 
+// Whether the user has said how many operations run at a time.
+bool chooses_inter_op_threads(const Environment& environment);
+
 // One operation at a time, so that the order of kernels repeats; what the user has set stays.
 void use_one_inter_op_thread(Environment& environment);
 

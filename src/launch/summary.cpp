@@ -63,9 +63,8 @@ void add_hints(const RunFigures& figures, std::vector<std::string>& lines) {
   }
   if (figures.per_step && figures.per_step->wait_seconds > 0.1 * figures.per_step->seconds) {
     lines.push_back(fmt::format(
-        "hint: waiting takes {:.0f} % of a training step; a higher --fast (up to {}) moves less: deeptm run --record "
-        "and "
-        "deeptm capacity say how much",
+        "hint: waiting takes {:.0f} % of a training step; a higher --fast (up to {}) moves less: "
+        "deeptm run --record and deeptm capacity say how much",
         100 * figures.per_step->wait_seconds / figures.per_step->seconds, format_bytes(figures.footprint_peak_bytes)));
   }
   if (figures.remap == "mremap") {

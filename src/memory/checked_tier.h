@@ -7,31 +7,27 @@
 #include <string>
 
 #include "memory/lazy_array.h"
-#include "memory/tier.h"
+#include "memory/wrapping_tier.h"
 
 namespace deeptm {
 
 // Knows each page that was written by its checksum (XXH3, 64 bits): a read that brings another page is an error that
 // names the place. Costs 8 bytes of memory for each page written, and the time to look at every byte once more.
-class CheckedTier final : public Tier {
+class CheckedTier final : public WrappingTier {
  public:
   // Of the tier below, [0, most_bytes) can be reserved.
   CheckedTier(std::shared_ptr<Tier> below, std::uint64_t most_bytes);
 
-  std::string name() const override { return below_->name(); }
-  std::string description() const override { return below_->description() + ", checksums of all pages"; }
+  std::string name() const override { return below().name(); }
+  std::string description() const override { return below().description() + ", checksums of all pages"; }
   Result<void> reserve(std::uint64_t bytes) override;
-  std::uint64_t reserved_bytes() const override { return below_->reserved_bytes(); }
   Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
                                const TransferOptions& options) override;
 
  private:
-  // Of the page with this number on the tier; 0: never written, or half.
-  std::atomic<std::uint64_t>& sum_of(std::uint64_t page) { return sums_[page]; }
-  Result<void> check(const Segment& segment);
+  Result<void> check(const Segment& segment) const;
 
-  const std::shared_ptr<Tier> below_;
-  LazyArray<std::atomic<std::uint64_t>> sums_;
+  LazyArray<std::atomic<std::uint64_t>> sums_;  // by page of the tier; 0: never written, or half
 };
 
 }  // namespace deeptm

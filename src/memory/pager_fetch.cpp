@@ -22,13 +22,17 @@ constexpr int kWatchMilliseconds = 5000;
 void Pager::answer_faults() {
   prefer_short_turns("deeptm-faults");  // who touched waits for this thread, and all cores may be computing
   std::array<pollfd, 2> watched = {{{userfault_.descriptor(), POLLIN, 0}, {stop_event_, POLLIN, 0}}};
+  std::uint64_t watched_at = 0;
   while (true) {
     const int ready = ::poll(watched.data(), watched.size(), kWatchMilliseconds);
     if (ready < 0 && errno != EINTR && errno != EAGAIN && errno != ENOMEM) {
       hooks_.fatal(fmt::format("touches cannot be waited for: {}", std::strerror(errno)));
     }
     if (ready > 0 && watched[1].revents != 0) return;
-    watch_waits();
+    if (const std::uint64_t now = hooks_.now_nanoseconds(); now - watched_at >= kWatchMilliseconds * 1'000'000ULL) {
+      watched_at = now;
+      watch_waits();
+    }
     for (const std::uint64_t address : userfault_.pending_faults()) answer(address);
   }
 }

@@ -23,7 +23,7 @@ Result<std::size_t> NullTier::transfer(Direction direction, std::span<const Segm
 
 Result<std::size_t> TraceTier::transfer(Direction direction, std::span<const Segment> segments,
                                         const TransferOptions& options) {
-  Result<std::size_t> result = below_->transfer(direction, segments, options);
+  Result<std::size_t> result = below().transfer(direction, segments, options);
   Call call{direction, {}, result ? std::string() : result.error().message, options.priority};
   for (const Segment& s : segments.first(result.value_or(segments.size()))) call.ranges.push_back({s.offset, s.bytes});
   const std::lock_guard lock(mutex_);
@@ -69,7 +69,7 @@ Result<std::size_t> FaultyTier::transfer(Direction direction, std::span<const Se
     const auto share = options_.done_before * static_cast<double>(segments.size());
     segments = segments.first(std::min(segments.size(), static_cast<std::size_t>(share)));
   }
-  Result<std::size_t> result = below_->transfer(direction, segments, options);
+  Result<std::size_t> result = below().transfer(direction, segments, options);
   if (!result || !fails) return result;
   return fail("faulty tier: " + options_.message);
 }

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "memory/segments.h"
-#include "memory/tier.h"
+#include "memory/wrapping_tier.h"
 
 namespace deeptm {
 
@@ -31,7 +31,7 @@ class NullTier final : public Tier {
 
 // Writes down every transfer that comes back from the tier below, in the order in which they come back. Of one that was
 // stopped, the segments that are done.
-class TraceTier final : public Tier {
+class TraceTier final : public WrappingTier {
  public:
   struct Range {
     std::uint64_t offset;
@@ -45,12 +45,10 @@ class TraceTier final : public Tier {
     Priority priority = Priority::kDemand;
   };
 
-  explicit TraceTier(std::shared_ptr<Tier> below) : below_(std::move(below)) {}
+  explicit TraceTier(std::shared_ptr<Tier> below) : WrappingTier(std::move(below)) {}
 
   std::string name() const override { return "trace"; }
-  std::string description() const override { return "trace of " + below_->description(); }
-  Result<void> reserve(std::uint64_t bytes) override { return below_->reserve(bytes); }
-  std::uint64_t reserved_bytes() const override { return below_->reserved_bytes(); }
+  std::string description() const override { return "trace of " + below().description(); }
   Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
                                const TransferOptions& options) override;
 
@@ -59,7 +57,6 @@ class TraceTier final : public Tier {
   void clear();
 
  private:
-  const std::shared_ptr<Tier> below_;
   mutable std::mutex mutex_;
   std::vector<Call> calls_;
 };
@@ -78,15 +75,13 @@ struct FaultOptions {
 };
 
 // Fails transfers on purpose.
-class FaultyTier final : public Tier {
+class FaultyTier final : public WrappingTier {
  public:
   FaultyTier(std::shared_ptr<Tier> below, FaultOptions options)
-      : below_(std::move(below)), options_(std::move(options)), random_(options_.seed) {}
+      : WrappingTier(std::move(below)), options_(std::move(options)), random_(options_.seed) {}
 
   std::string name() const override { return "faulty"; }
-  std::string description() const override { return "faulty " + below_->description(); }
-  Result<void> reserve(std::uint64_t bytes) override { return below_->reserve(bytes); }
-  std::uint64_t reserved_bytes() const override { return below_->reserved_bytes(); }
+  std::string description() const override { return "faulty " + below().description(); }
   Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
                                const TransferOptions& options) override;
 
@@ -95,7 +90,6 @@ class FaultyTier final : public Tier {
  private:
   bool fails_now(Direction direction, std::span<const Segment> segments);
 
-  const std::shared_ptr<Tier> below_;
   const FaultOptions options_;
   mutable std::mutex mutex_;
   std::mt19937_64 random_;

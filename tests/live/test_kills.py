@@ -16,26 +16,17 @@ import pytest
 
 import limited
 from processes import is_gone, wait_until
+from small_training import FAST, IMPORTS, MODEL
 
 KILLS = int(os.environ.get("DEEPTM_KILLS", 4))
 STEPS = 6
 
 # A model that does not fit, saved after every step. Prints its own process's number, then a line for each step.
-TRAINING = """
-import os, sys
-import numpy as np
-import tensorflow as tf
-
-tf.keras.utils.set_random_seed(1)
-tf.config.experimental.enable_op_determinism()
-print(os.getpid(), flush=True)
-rows = np.random.default_rng(1).random((64, 256), dtype=np.float32)
-model = tf.keras.Sequential([tf.keras.Input((256,))] + [tf.keras.layers.Dense(1024, "relu") for _ in range(4)] + [tf.keras.layers.Dense(1)])
-model.compile(optimizer="adam", loss="mse")
+TRAINING = IMPORTS + "print(os.getpid(), flush=True)\n" + MODEL + """
 saved = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
 kept = tf.train.CheckpointManager(saved, sys.argv[1], max_to_keep=2)
 for step in range(int(sys.argv[2])):
-    model.train_on_batch(rows, rows[:, :1])
+    train(1)
     kept.save()
     print("saved", step, flush=True)
 """
@@ -67,7 +58,7 @@ def left_behind(places):
 
 def start(program, places, folder, steps):
     (folder / "train.py").write_text(TRAINING)
-    command = [program, "run", "--fast", "8MiB", "--slow", f"file:{places['slow']}", "--no-report", "--"]
+    command = [program, "run", "--fast", FAST, "--slow", f"file:{places['slow']}", "--no-report", "--"]
     command += [sys.executable, "train.py", str(places["saved"]), str(steps)]
     environment = limited.environment() | {"XDG_STATE_HOME": str(places["state"])}
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -10,19 +10,9 @@ import sys
 import pytest
 
 import limited
+from small_training import FAST, IMPORTS, MODEL
 
-FAST = "8MiB"
-COMMON = """
-import json, os, sys
-import numpy as np
-import tensorflow as tf
-tf.keras.utils.set_random_seed(1)
-tf.config.experimental.enable_op_determinism()
-rows = np.random.default_rng(1).random((64, 256), dtype=np.float32)
-model = tf.keras.Sequential([tf.keras.Input((256,))] + [tf.keras.layers.Dense(1024, "relu") for _ in range(4)] + [tf.keras.layers.Dense(1)])
-model.compile(optimizer="adam", loss="mse")
-def train(steps):
-    return [float(model.train_on_batch(rows, rows[:, :1])).hex() for _ in range(steps)]
+COMMON = IMPORTS + MODEL + """
 def tell(losses):
     print(json.dumps(losses + [float(np.sum(np.abs(w), dtype=np.float64)).hex() for w in model.get_weights()]), flush=True)
 """
