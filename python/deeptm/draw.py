@@ -11,6 +11,7 @@ matplotlib is missing.
 
 import csv
 import json
+import os
 import pathlib
 import sys
 
