@@ -143,8 +143,9 @@ def test_prefix_serves_cmake_projects_and_is_uninstalled(program, tmp_path):
 def test_sources_are_a_part_of_another_project(wheels, tmp_path):
     tarfile.open(wheels[1]).extractall(tmp_path, filter="data")
     (sources,) = tmp_path.iterdir()
-    build = tmp_path / "build"
-    run("cmake", "-G", "Ninja", "-S", C_PROGRAM, "-B", build, f"-DDEEPTM_SOURCE={sources}", "-DCMAKE_BUILD_TYPE=Debug",
+    # Flags and folders as in the checkout, so that a compiler cache knows them.
+    build = sources / "build"
+    run("cmake", "-G", "Ninja", "-S", C_PROGRAM, "-B", build, f"-DDEEPTM_SOURCE={sources}", "-DCMAKE_BUILD_TYPE=Release", "-DDEEPTM_WERROR=ON",
         f"-DDEEPTM_HIGHS_ROOT={TENSORFLOW_IN / 'highsbox/highs_dist'}")
-    run("cmake", "--build", build)
+    run("cmake", "--build", build, env=os.environ | {"CCACHE_BASEDIR": str(sources)})
     assert SAYS in run(build / "c_program").stdout
