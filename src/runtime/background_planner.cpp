@@ -41,7 +41,9 @@ std::string describe(const LivePlan& plan) {
   std::string text = fmt::format("{}, {} moves ({} in, {} out), predicted performance {:.3f}", plan.plan.policy,
                                  plan.plan.moves.size(), format_bytes(plan.bytes_in), format_bytes(plan.bytes_out),
                                  performance(plan, plan.step_seconds));
-  if (plan.bound_seconds > 0) text += fmt::format(" (no plan passes {:.3f})", performance(plan, plan.bound_seconds));
+  if (plan.bound_seconds > 0) {
+    text += fmt::format(" (at most {:.3f}, by rates of this moment)", performance(plan, plan.bound_seconds));
+  }
   return text;
 }
 

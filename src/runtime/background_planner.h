@@ -26,7 +26,7 @@ struct RecordedStep {
   std::uint64_t unit_bytes = kPageBytes;  // in which they move
 };
 
-// What is said of a plan: "deeptm, 1234 moves, predicted performance 0.953 (no plan passes 0.961)".
+// What is said of a plan: "deeptm, 1234 moves, predicted performance 0.953 (at most 0.961, by rates of this moment)".
 std::string describe(const LivePlan& plan);
 
 // "a step of training, 854 kernels, 2310 tensors".

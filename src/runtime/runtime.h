@@ -76,7 +76,7 @@ class Runtime {
   void step_recorded(StepGraph&& graph, std::uint64_t signature);
   void record_unknown(std::uint64_t signature);
   void watch_plan(const StepRecord& step);
-  void tell_plan(const std::string& line);
+  void tell_plan(const std::string& line, bool trains = false);
   PagerHooks hooks();
   void follow_peak(std::uint64_t bytes);
   void publish();

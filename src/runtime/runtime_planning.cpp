@@ -49,9 +49,10 @@ void Runtime::start_planner() {
   BackgroundPlanner::Hooks hooks;
   hooks.machine = [this] { return machine_of_run(); };
   hooks.made = [this](std::shared_ptr<const LivePlan> plan, const Machine& machine, double seconds) {
-    tell_plan(fmt::format("{}: {}, made in {:.1f} s", describe(plan->graph), describe(*plan), seconds));
+    const bool trains = plan->graph.origin.step_kind == GraphStepKind::kTraining;
+    tell_plan(fmt::format("{}: {}, made in {:.1f} s", describe(plan->graph), describe(*plan), seconds), trains);
     adopt(plan);
-    if (config_.plan_folder.empty() || plan->graph.origin.step_kind != GraphStepKind::kTraining) return;
+    if (config_.plan_folder.empty() || !trains) return;
     if (auto written = PlanFolder(config_.plan_folder).write(*plan, machine); !written)
       log_(DEEPTM_LOG_WARNING, "the plan is followed, but not kept: " + written.error().message);
   };
@@ -147,10 +148,10 @@ void Runtime::watch_plan(const StepRecord& step) {
   }
 }
 
-// The first line stays for the summary: as a rule it is about the step that trains.
-void Runtime::tell_plan(const std::string& line) {
+// The summary shows the latest line about a step that trains, or else the first.
+void Runtime::tell_plan(const std::string& line, bool trains) {
   const std::lock_guard lock(planning_mutex_);
-  if (!std::exchange(plan_told_, true)) note(telemetry_->planning, sizeof telemetry_->planning, line);
+  if (!std::exchange(plan_told_, true) || trains) note(telemetry_->planning, sizeof telemetry_->planning, line);
   log_(DEEPTM_LOG_INFO, "plan: " + line);
 }
 
