@@ -93,6 +93,32 @@ TEST_P(PagerTest, EveryByteComesBack) {
   memory.expect_within_limit();
 }
 
+// What comes and is only read leaves without a write, from its second time on; whoever changes a word of it is noticed.
+TEST_P(PagerTest, WhatIsOnlyReadIsNotWrittenAgain) {
+  Memory memory(options(32), tier());
+  constexpr std::size_t kBytes = 8 << 20, kWordsOfAChunk = (64 << 10) / 8;
+  std::byte* tensor = memory.allocate(kBytes);
+  fill(tensor, kBytes, 1);
+  for (int pass = 0; pass < 3; ++pass) EXPECT_TRUE(holds(tensor, kBytes, 1));
+  const PagerStats before = memory.pager->stats();
+  for (int pass = 0; pass < 4; ++pass) EXPECT_TRUE(holds(tensor, kBytes, 1));
+  const PagerStats after = memory.pager->stats();
+  EXPECT_GT(after.bytes_in - before.bytes_in, 3 * kBytes);
+  EXPECT_LT(after.bytes_out - before.bytes_out, kBytes / 8);
+
+  auto* words = reinterpret_cast<std::uint64_t*>(tensor);
+  for (std::uint64_t round = 1; round <= 6; ++round) {
+    for (std::size_t at = round; at < kBytes / 8; at += kWordsOfAChunk) words[at] ^= round;
+    for (std::size_t at = round; at < kBytes / 8; at += kWordsOfAChunk)
+      ASSERT_EQ(words[at], ((1 + at) * 0x9e3779b97f4a7c15) ^ round);
+  }
+  for (std::uint64_t round = 1; round <= 6; ++round) {
+    for (std::size_t at = round; at < kBytes / 8; at += kWordsOfAChunk) words[at] ^= round;
+  }
+  EXPECT_TRUE(holds(tensor, kBytes, 1));
+  memory.expect_within_limit();
+}
+
 // What fits pays nothing: no fault after the first life of each address, no byte moved.
 TEST_P(PagerTest, WhatFitsNeverMoves) {
   Memory memory(options(200), tier());

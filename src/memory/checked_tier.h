@@ -11,8 +11,8 @@
 
 namespace deeptm {
 
-// Knows each page that was written by its checksum (XXH3, 64 bits): a read that brings another page is an error that
-// names the place. Costs 8 bytes of memory for each page written, and the time to look at every byte once more.
+// Knows each page that was written, or read before it was, by its checksum (XXH3, 64 bits): a read that brings another
+// page is an error that names the place. Costs 8 bytes of memory a page, and the time to look at every byte once more.
 class CheckedTier final : public WrappingTier {
  public:
   // Of the tier below, [0, most_bytes) can be reserved.
@@ -25,9 +25,9 @@ class CheckedTier final : public WrappingTier {
                                const TransferOptions& options) override;
 
  private:
-  Result<void> check(const Segment& segment) const;
+  Result<void> check(const Segment& segment);
 
-  LazyArray<std::atomic<std::uint64_t>> sums_;  // by page of the tier; 0: never written, or half
+  LazyArray<std::atomic<std::uint64_t>> sums_;  // by page of the tier; 0: never seen, or half written
 };
 
 }  // namespace deeptm

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/digest.h"
+
 namespace deeptm {
 
 // Where the bytes of a chunk are. A frame is one chunk's worth of fast memory.
@@ -71,6 +73,9 @@ struct Chunk {
   std::uint8_t listed_dead;  // in the list of dead chunks with frames
   std::uint8_t listed_slow;  // in the list of dead chunks with frames of slow memory
   std::uint8_t being_born;   // no victim before a plan can say that it keeps it
+  std::uint8_t came;         // has been read from the slow tier, since it was born or left last
+  std::uint8_t has_copy;     // its place on the slow tier has the bytes that `copy` is of
+  std::int8_t worth;         // whether a checksum is, when it comes: above 0 (pager_copies.cpp)
   std::uint32_t live_pages;
   std::atomic<std::uint32_t> last_use;  // tick
   std::atomic<std::uint32_t> kept;      // how many of its tensors a plan has in fast memory now
@@ -79,6 +84,7 @@ struct Chunk {
   std::uint32_t frame_slot;             // pool slot of its frame while it is outside the arena (state says so)
   std::uint32_t store_slot;             // slot of the slow tier plus one; 0 if none
   std::uint32_t resident_index;         // its place in the list of resident chunks (kResident)
+  Hash128 copy;                         // of the bytes as they came, and where they lie
 };
 
 }  // namespace deeptm

@@ -184,8 +184,10 @@ void Pager::become_live(std::uint32_t chunk, std::uint32_t pages) {
 void Pager::become_dead(std::uint32_t chunk) {
   Chunk& c = chunks_[chunk];
   --stats_.chunks_live;
+  c.came = 0;
   const ChunkState state = c.state.load(std::memory_order_relaxed);
   if (state == ChunkState::kResident) {
+    release_store(c);
     ++dead_count_;
     if (c.listed_dead == 0) {
       c.listed_dead = 1;

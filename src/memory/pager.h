@@ -199,9 +199,9 @@ class Pager {
   std::uint32_t take_slot() { return static_cast<std::uint32_t>(*empty_slots_.allocate(1)); }
   void give_back_slot(std::uint32_t slot) { empty_slots_.release(slot, 1); }
   void release_frame(std::uint32_t slot);
-  // Gives chunks, from the first on, places in the slow tier, side by side where there are so many: a device moves what
-  // adjoins as one piece. How many of them have one.
-  std::size_t take_stores(std::span<const std::uint32_t> chunks);
+  // Gives chunks places in the slow tier, side by side where there are so many: a device moves what adjoins as one
+  // piece. Those for which there is none are left out.
+  void take_stores(std::vector<std::uint32_t>& chunks);
   void release_store(Chunk& c);
   // A place that could not be written is used again when there is no other.
   void shun_store(Chunk& c);
@@ -231,6 +231,19 @@ class Pager {
   // Pauses, longer from time to time; ends the process when all writes have failed for long and somebody waits.
   void write_failed(Lock& lock, const std::string& message);
   bool wants_eviction() const;
+
+  // pager_copies.cpp: what came and was only read leaves without a write
+  using Copied = std::vector<std::pair<std::uint32_t, Hash128>>;
+  // Of the chunks that are about to be read, those whose bytes are worth a checksum, and which bytes these are.
+  std::vector<std::pair<std::uint32_t, std::vector<Segment>>> worth_a_checksum(
+      std::span<const std::uint32_t> chunks) const;
+  // Without the lock, once they are read; then with it.
+  static Copied checksums(std::span<const std::pair<std::uint32_t, std::vector<Segment>>> worth);
+  void remember_copies(const Copied& copies);
+  // Of chunks in transit with a frame in the pool, those that are not as they came. Drops the lock.
+  std::vector<std::uint32_t> changed(Lock& lock, std::span<const std::uint32_t> chunks);
+  // Its place on the slow tier goes, unless that has a copy.
+  void leave_store(Chunk& c);
 
   // pager_fetch.cpp: faults and workers
   void answer_faults();

@@ -205,7 +205,7 @@ bool Pager::take_ends(Lock& lock, std::uint32_t chunk, int error) {
 
 void Pager::stay(std::uint32_t chunk, ChunkState state) {
   ++stats_.refused_moves;
-  release_store(chunks_[chunk]);
+  leave_store(chunks_[chunk]);
   set_state(chunk, state);
   userfault_.wake(chunk_address(chunk), options_.chunk_bytes);
   settle(chunk);
@@ -223,7 +223,9 @@ std::uint32_t Pager::oldest_aside() {
 bool Pager::write_oldest_aside(Lock& lock) {
   const std::uint32_t chunk = aside_count_ != 0 ? oldest_aside() : kNone;
   if (chunk == kNone) return false;
-  if (take_stores({&chunk, 1}) == 0) {
+  std::vector<std::uint32_t> leaving{chunk};
+  take_stores(leaving);
+  if (leaving.empty()) {
     aside_.push_front(chunk);
     return false;
   }
@@ -233,18 +235,23 @@ bool Pager::write_oldest_aside(Lock& lock) {
 }
 
 void Pager::write_out(Lock& lock, std::span<const std::uint32_t> chunks, Priority priority) {
-  std::vector<Segment> list;
-  for (const std::uint32_t chunk : chunks) append_segments(chunk, list);
   evicting_ += static_cast<std::uint32_t>(chunks.size());
-  lock.unlock();
-  const auto written = slow_->transfer(Direction::kWrite, list, {priority, {}});
-  lock.lock();
+  std::vector<Segment> list;
+  for (const std::uint32_t chunk : changed(lock, chunks)) append_segments(chunk, list);
+  // Places that were kept need not be in the order of chunks.
+  std::sort(list.begin(), list.end(), [](const Segment& a, const Segment& b) { return a.offset < b.offset; });
+  Result<std::size_t> written = std::size_t{0};
+  if (!list.empty()) {
+    lock.unlock();
+    written = slow_->transfer(Direction::kWrite, list, {priority, {}});
+    lock.lock();
+  }
   evicting_ -= static_cast<std::uint32_t>(chunks.size());
   for (const Segment& segment : list) bytes_out_.fetch_add(segment.bytes, std::memory_order_relaxed);
-  if (written) failing_since_.reset();
   for (const std::uint32_t chunk : chunks) {
     Chunk& c = chunks_[chunk];
-    if (!written) {
+    const bool on_tier = written || c.has_copy != 0;
+    if (!on_tier) {
       c.last_use.store(next_tick(), std::memory_order_relaxed);
       shun_store(c);
     }
@@ -253,10 +260,12 @@ void Pager::write_out(Lock& lock, std::span<const std::uint32_t> chunks, Priorit
       release_store(c);
       set_state(chunk, ChunkState::kEmpty);
       settle(chunk);
-    } else if (!written || c.wanted != 0) {
-      if (written) ++stats_.rescued;
+    } else if (!on_tier || c.wanted != 0) {
+      if (on_tier) ++stats_.rescued;
       put(lock, chunk);
     } else {
+      failing_since_.reset();  // a frame came free
+      c.came = 0;
       set_state(chunk, ChunkState::kStandby);
     }
   }

@@ -196,21 +196,26 @@ void Pager::read_in(Lock& lock, std::span<const std::uint32_t> chunks, Priority 
   const auto all_dead = [&] {
     return std::all_of(chunks.begin(), chunks.end(), [&](std::uint32_t c) { return chunks_[c].live_pages == 0; });
   };
+  const auto worth = worth_a_checksum(chunks);
+  Copied copies;
   constexpr int kTries = 3;
   for (int attempt = 1;; ++attempt) {
     lock.unlock();
     const auto read = slow_->transfer(Direction::kRead, list, {priority, {}});
+    if (read) copies = checksums(worth);
     lock.lock();
     if (read || all_dead()) break;
     ++stats_.errors;
     if (attempt == kTries) hooks_.fatal(read.error().message + "; a tensor's bytes are lost");
   }
   for (const Segment& segment : list) bytes_in_.fetch_add(segment.bytes, std::memory_order_relaxed);
+  remember_copies(copies);
   std::vector<std::uint32_t> alive;
   alive.reserve(chunks.size());
   for (const std::uint32_t chunk : chunks) {
     Chunk& c = chunks_[chunk];
-    release_store(c);
+    leave_store(c);
+    c.came = c.live_pages != 0 ? 1 : 0;
     if (c.live_pages != 0 || c.wanted != 0) {
       alive.push_back(chunk);
       continue;
@@ -234,7 +239,7 @@ void Pager::put(Lock& lock, std::span<const std::uint32_t> chunks) {
   lock.lock();
   for (const std::uint32_t chunk : chunks) {
     give_back_slot(chunks_[chunk].frame_slot);
-    release_store(chunks_[chunk]);
+    leave_store(chunks_[chunk]);
     arrive(chunk);
   }
 }

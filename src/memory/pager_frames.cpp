@@ -227,27 +227,41 @@ void Pager::release_frame(std::uint32_t slot) {
   tell();
 }
 
-std::size_t Pager::take_stores(std::span<const std::uint32_t> chunks) {
+void Pager::take_stores(std::vector<std::uint32_t>& chunks) {
   const std::uint64_t end = slow_->reserved_bytes() / options_.chunk_bytes;
-  auto stores = take_runs(stores_, chunks.size(), end);
-  if (stores.size() < chunks.size() && !shunned_stores_.empty()) {
+  const auto lacks = [this](std::uint32_t chunk) { return chunks_[chunk].store_slot == 0; };
+  const auto lacking = static_cast<std::size_t>(std::count_if(chunks.begin(), chunks.end(), lacks));
+  auto stores = take_runs(stores_, lacking, end);
+  const auto take_more = [&] {
+    const auto more = take_runs(stores_, lacking - stores.size(), end);
+    stores.insert(stores.end(), more.begin(), more.end());
+  };
+  if (stores.size() < lacking) {
+    for (const std::uint32_t chunk : resident_) release_store(chunks_[chunk]);
+    take_more();
+  }
+  if (stores.size() < lacking && !shunned_stores_.empty()) {
     for (const std::uint32_t store : shunned_stores_) stores_.release(store, 1);
     shunned_stores_.clear();
-    const auto more = take_runs(stores_, chunks.size() - stores.size(), end);
-    stores.insert(stores.end(), more.begin(), more.end());
+    take_more();
   }
-  for (std::size_t i = 0; i < stores.size(); ++i) chunks_[chunks[i]].store_slot = stores[i] + 1;
-  return stores.size();
+  auto next = stores.begin();
+  for (const std::uint32_t chunk : chunks) {
+    if (lacks(chunk) && next != stores.end()) chunks_[chunk].store_slot = *next++ + 1;
+  }
+  std::erase_if(chunks, lacks);
 }
 
 void Pager::shun_store(Chunk& c) {
   if (c.store_slot != 0) shunned_stores_.push_back(c.store_slot - 1);
   c.store_slot = 0;
+  c.has_copy = 0;
 }
 
 void Pager::release_store(Chunk& c) {
   if (c.store_slot != 0) stores_.release(c.store_slot - 1, 1);
   c.store_slot = 0;
+  c.has_copy = 0;
 }
 
 }  // namespace deeptm

@@ -67,7 +67,7 @@ void Pager::send_away(std::span<const std::uint32_t> chunks) {
   }
   std::sort(leaving.begin(), leaving.end());
   leaving.erase(std::unique(leaving.begin(), leaving.end()), leaving.end());
-  leaving.resize(take_stores(leaving));  // where everything fits there is no slow place, and no need
+  take_stores(leaving);  // where everything fits there is no slow place, and no need
   if (leaving.empty()) return;
   take_begins(leaving);
   const std::vector<std::uint32_t> taken = take_rest(lock, leaving);

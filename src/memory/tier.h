@@ -59,7 +59,7 @@ class Tier {
   // Nothing is in flight when it returns; of the segment after the last one done a part may have been transferred. On
   // an error any part of a read's memory, or of a write's range, may have changed. Blocking, thread-safe for disjoint
   // ranges; segments of one call may run at once, and those that follow each other on the tier too become one request.
-  // A range that was reserved and never written reads as anything.
+  // A range that was reserved and never written reads as anything, and each time as the same.
   virtual Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
                                        const TransferOptions& options) = 0;
 

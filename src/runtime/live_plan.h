@@ -20,7 +20,7 @@ struct LivePlan {
 };
 
 // The plan as a run carries it out, priced for `machine`, whose costs of the graph `costs` are; without signature and
-// bound. Nothing proves that pages which come back are not written, so what the plan would drop is copied.
+// bound. Whether pages that came were written is known only when they leave, so what the plan would drop is copied.
 LivePlan priced(StepGraph graph, Plan plan, const Machine& machine, const StepCosts& costs);
 
 }  // namespace deeptm

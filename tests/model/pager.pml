@@ -8,7 +8,8 @@
  * CHUNKS chunks share FRAMES frames. TOUCHERS threads read and write, ROUNDS times each; one thread answers faults,
  * WORKERS fetch and evict, one follows a plan (sends away and brings), one lets a tensor die and another be born there.
  * What the processor and Linux do at once is one step: a touch of a page that is there, a move of a page. All else that
- * the code does with the lock held is under `lock` here, too, and what it does without is not.
+ * the code does with the lock held is under `lock` here, too, and what it does without is not. That bytes which the slow
+ * tier has already are not written again (pager_copies.cpp) makes no other state: they are compared where they would be written.
  */
 #ifndef CHUNKS
 #define CHUNKS 2
