@@ -62,9 +62,9 @@ Result<std::size_t> CheckedTier::transfer(Direction direction, std::span<const S
 Result<void> CheckedTier::check(const Segment& segment) {
   Result<void> right;
   for_each_page(segment, [&](std::uint64_t page, const std::byte* memory) {
-    const std::uint64_t known = sums_[page];
-    if (known == 0) sums_[page] = sum(memory);
-    if (!right || known == 0 || known == sum(memory)) return;
+    const std::uint64_t is = sum(memory), known = sums_[page];
+    if (known == 0) sums_[page] = is;
+    if (!right || known == 0 || known == is) return;
     right = fail(
         fmt::format("{}: the page at offset {} is not what was written there (checksum)", description(), page * kPage));
   });

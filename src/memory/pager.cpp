@@ -328,13 +328,18 @@ void Pager::set_state(std::uint32_t chunk, ChunkState state) {
   if (state == ChunkState::kStandby) append(standby_, standby_count_);
 }
 
-void Pager::append_segments(std::uint32_t chunk, std::vector<Segment>& list) const {
-  const Chunk& c = chunks_[chunk];
+std::vector<Segment> Pager::segments_of(std::span<const std::uint32_t> chunks) const {
   const std::size_t pages = options_.chunk_bytes / kPageBytes;
-  for (const PageExtent run : live_.extents(chunk * pages, (chunk + 1) * pages)) {
-    list.push_back({(c.store_slot - 1) * options_.chunk_bytes + run.begin * kPageBytes,
-                    slot_address(c.frame_slot) + run.begin * kPageBytes, (run.end - run.begin) * kPageBytes});
+  std::vector<Segment> list;
+  for (const std::uint32_t chunk : chunks) {
+    const Chunk& c = chunks_[chunk];
+    for (const PageExtent run : live_.extents(chunk * pages, (chunk + 1) * pages)) {
+      list.push_back({(c.store_slot - 1) * options_.chunk_bytes + run.begin * kPageBytes,
+                      slot_address(c.frame_slot) + run.begin * kPageBytes, (run.end - run.begin) * kPageBytes});
+    }
   }
+  std::sort(list.begin(), list.end(), [](const Segment& a, const Segment& b) { return a.offset < b.offset; });
+  return list;
 }
 
 }  // namespace deeptm

@@ -233,13 +233,16 @@ class Pager {
   bool wants_eviction() const;
 
   // pager_copies.cpp: what came and was only read leaves without a write
-  using Copied = std::vector<std::pair<std::uint32_t, Hash128>>;
-  // Of the chunks that are about to be read, those whose bytes are worth a checksum, and which bytes these are.
-  std::vector<std::pair<std::uint32_t, std::vector<Segment>>> worth_a_checksum(
-      std::span<const std::uint32_t> chunks) const;
-  // Without the lock, once they are read; then with it.
-  static Copied checksums(std::span<const std::pair<std::uint32_t, std::vector<Segment>>> worth);
-  void remember_copies(const Copied& copies);
+  struct Copy {
+    std::uint32_t chunk;
+    std::vector<Segment> segments;
+    Hash128 hash;  // of them, as they came
+  };
+  // Of the chunks that are about to be read, those whose bytes are worth a checksum; they have none yet.
+  std::vector<Copy> worth_a_checksum(std::span<const std::uint32_t> chunks) const;
+  // Once they are read: without the lock, then with it.
+  static void add_checksums(std::span<Copy> copies);
+  void remember(std::span<const Copy> copies);
   // Of chunks in transit with a frame in the pool, those that are not as they came. Drops the lock.
   std::vector<std::uint32_t> changed(Lock& lock, std::span<const std::uint32_t> chunks);
   // Its place on the slow tier goes, unless that has a copy.
@@ -298,7 +301,8 @@ class Pager {
 
   std::byte* chunk_address(std::uint32_t chunk) const { return arena_.data() + chunk * options_.chunk_bytes; }
   std::byte* slot_address(std::uint32_t slot) const { return pool_.data() + slot * options_.chunk_bytes; }
-  void append_segments(std::uint32_t chunk, std::vector<Segment>& list) const;
+  // The living pages of chunks with a frame in the pool, in the order of their places on the slow tier.
+  std::vector<Segment> segments_of(std::span<const std::uint32_t> chunks) const;
   void set_state(std::uint32_t chunk, ChunkState state);
   std::uint32_t next_tick() { return tick_.fetch_add(1, std::memory_order_relaxed) + 1; }
 

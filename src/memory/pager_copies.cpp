@@ -31,44 +31,32 @@ Hash128 hash_of(std::span<const Segment> segments) {
 
 }  // namespace
 
-std::vector<std::pair<std::uint32_t, std::vector<Segment>>> Pager::worth_a_checksum(
-    std::span<const std::uint32_t> chunks) const {
-  std::vector<std::pair<std::uint32_t, std::vector<Segment>>> worth;
+std::vector<Pager::Copy> Pager::worth_a_checksum(std::span<const std::uint32_t> chunks) const {
+  std::vector<Copy> copies;
   for (const std::uint32_t chunk : chunks) {
-    if (chunks_[chunk].worth <= 0) continue;
-    worth.emplace_back().first = chunk;
-    append_segments(chunk, worth.back().second);
+    if (chunks_[chunk].worth > 0) copies.push_back({chunk, segments_of({&chunk, 1}), {}});
   }
-  return worth;
-}
-
-Pager::Copied Pager::checksums(std::span<const std::pair<std::uint32_t, std::vector<Segment>>> worth) {
-  Copied copies;
-  copies.reserve(worth.size());
-  for (const auto& [chunk, segments] : worth) copies.emplace_back(chunk, hash_of(segments));
   return copies;
 }
 
-void Pager::remember_copies(const Copied& copies) {
-  for (const auto& [chunk, hash] : copies) {
-    chunks_[chunk].copy = hash;
-    chunks_[chunk].has_copy = 1;
+void Pager::add_checksums(std::span<Copy> copies) {
+  for (Copy& copy : copies) copy.hash = hash_of(copy.segments);
+}
+
+void Pager::remember(std::span<const Copy> copies) {
+  for (const Copy& copy : copies) {
+    chunks_[copy.chunk].copy = copy.hash;
+    chunks_[copy.chunk].has_copy = 1;
   }
 }
 
 std::vector<std::uint32_t> Pager::changed(Lock& lock, std::span<const std::uint32_t> chunks) {
-  struct Copy {
-    std::uint32_t chunk;
-    Hash128 came;
-    std::vector<Segment> segments;
-  };
   std::vector<Copy> copies;
   std::vector<std::uint32_t> changed;
   for (const std::uint32_t chunk : chunks) {
     Chunk& c = chunks_[chunk];
     if (c.has_copy != 0) {
-      copies.push_back({chunk, c.copy, {}});
-      append_segments(chunk, copies.back().segments);
+      copies.push_back({chunk, segments_of({&chunk, 1}), c.copy});
       continue;
     }
     if (c.came != 0 && c.worth <= 0) c.worth = adjusted(c.worth, 1);
@@ -77,7 +65,7 @@ std::vector<std::uint32_t> Pager::changed(Lock& lock, std::span<const std::uint3
   if (copies.empty()) return changed;
   lock.unlock();
   std::vector<bool> same;
-  for (const Copy& copy : copies) same.push_back(hash_of(copy.segments) == copy.came);
+  for (const Copy& copy : copies) same.push_back(hash_of(copy.segments) == copy.hash);
   lock.lock();
   for (std::size_t i = 0; i < copies.size(); ++i) {
     Chunk& c = chunks_[copies[i].chunk];
@@ -86,7 +74,6 @@ std::vector<std::uint32_t> Pager::changed(Lock& lock, std::span<const std::uint3
     c.has_copy = 0;
     changed.push_back(copies[i].chunk);
   }
-  std::sort(changed.begin(), changed.end());
   return changed;
 }
 

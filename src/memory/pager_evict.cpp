@@ -236,10 +236,7 @@ bool Pager::write_oldest_aside(Lock& lock) {
 
 void Pager::write_out(Lock& lock, std::span<const std::uint32_t> chunks, Priority priority) {
   evicting_ += static_cast<std::uint32_t>(chunks.size());
-  std::vector<Segment> list;
-  for (const std::uint32_t chunk : changed(lock, chunks)) append_segments(chunk, list);
-  // Places that were kept need not be in the order of chunks.
-  std::sort(list.begin(), list.end(), [](const Segment& a, const Segment& b) { return a.offset < b.offset; });
+  const std::vector<Segment> list = segments_of(changed(lock, chunks));
   Result<std::size_t> written = std::size_t{0};
   if (!list.empty()) {
     lock.unlock();

@@ -187,29 +187,24 @@ bool Pager::fetch(Lock& lock, std::uint32_t chunk, bool urgent) {
 }
 
 void Pager::read_in(Lock& lock, std::span<const std::uint32_t> chunks, Priority priority) {
-  std::vector<Segment> list;
-  for (const std::uint32_t chunk : chunks) {
-    set_state(chunk, ChunkState::kFetching);
-    append_segments(chunk, list);
-  }
-  std::sort(list.begin(), list.end(), [](const Segment& a, const Segment& b) { return a.offset < b.offset; });
+  for (const std::uint32_t chunk : chunks) set_state(chunk, ChunkState::kFetching);
+  const std::vector<Segment> list = segments_of(chunks);
   const auto all_dead = [&] {
     return std::all_of(chunks.begin(), chunks.end(), [&](std::uint32_t c) { return chunks_[c].live_pages == 0; });
   };
-  const auto worth = worth_a_checksum(chunks);
-  Copied copies;
+  std::vector<Copy> copies = worth_a_checksum(chunks);
   constexpr int kTries = 3;
   for (int attempt = 1;; ++attempt) {
     lock.unlock();
     const auto read = slow_->transfer(Direction::kRead, list, {priority, {}});
-    if (read) copies = checksums(worth);
+    if (read) add_checksums(copies);
     lock.lock();
+    if (read) remember(copies);
     if (read || all_dead()) break;
     ++stats_.errors;
     if (attempt == kTries) hooks_.fatal(read.error().message + "; a tensor's bytes are lost");
   }
   for (const Segment& segment : list) bytes_in_.fetch_add(segment.bytes, std::memory_order_relaxed);
-  remember_copies(copies);
   std::vector<std::uint32_t> alive;
   alive.reserve(chunks.size());
   for (const std::uint32_t chunk : chunks) {
