@@ -15,7 +15,7 @@ POLICIES = {
 }
 BETWEEN_KERNELS = ("first-touch", "lru", "autotm-sync")  # whatever the mode
 # Of these models the weights, which AutoTM keeps in fast memory, are more than a fifth of the peak at such batches.
-WEIGHTS_MOVE = ("resnet50", "vgg19", "alexnet")
+WEIGHTS_MOVE = ("resnet50", "vgg19", "alexnet", "inception_v4")
 # A third of a second to a second a step on two free cores, everything fast.
 CELLS = {"mobilenet": (16, 128), "resnet50": (8, 128), "vgg19": (4, 96), "alexnet": (16, 224), "inception_v4": (2, 128)}
 
