@@ -18,7 +18,10 @@ endif()
 install(TARGETS deeptm_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS deeptm EXPORT deeptm-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/include/deeptm/runtime.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/deeptm)
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/adapters ${PROJECT_SOURCE_DIR}/graphs DESTINATION ${share})
+# As in a checkout, so that the documentation's links lead somewhere.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/adapters ${PROJECT_SOURCE_DIR}/graphs ${PROJECT_SOURCE_DIR}/docs ${PROJECT_SOURCE_DIR}/examples
+  DESTINATION ${share} PATTERN __pycache__ EXCLUDE)
+install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md DESTINATION ${share})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/third_party/d3/README.md DESTINATION ${share}/licenses)
 
 install(EXPORT deeptm-targets NAMESPACE deeptm:: DESTINATION ${config})

@@ -122,6 +122,7 @@ TEST(Installation, IsFoundInAPythonPackage) {
   EXPECT_EQ(found->python_folder, packages);
   EXPECT_EQ(found->adapter_folder, package / "share/deeptm/adapters");
   EXPECT_EQ(found->graph_folder, package / "share/deeptm/graphs");
+  EXPECT_EQ(found->documentation, package / "share/deeptm/README.md");
   EXPECT_EQ(found->own_python, root / "bin/python3");
   fs::remove_all(root);
 }

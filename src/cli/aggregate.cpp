@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "aggregator/layout_report.h"
-#include "base/files.h"
+#include "base/csv.h"
 #include "cli/command_line.h"
 #include "cli/output.h"
 #include "evaluation/setting.h"
@@ -17,7 +17,7 @@ namespace deeptm::cli {
 namespace {
 
 struct Options {
-  std::string file, picture;
+  std::string file, picture, csv;
   std::uint32_t batch = 0;
   std::vector<std::string> without;
   bool json = false;
@@ -32,20 +32,33 @@ std::string title_of(const Options& options, const StepGraph& graph) {
   return title;
 }
 
+// A line for each tensor that has an address.
+std::string addresses_csv(const StepGraph& graph, const Layout& layout) {
+  std::string text = "tensor,name,bytes,address,batched\n";
+  for (std::size_t t = 0; t < graph.tensors.size(); ++t) {
+    const Tensor& tensor = graph.tensors[t];
+    if (tensor.foreign) continue;
+    text += fmt::format("{},{},{},{},{}\n", t, csv_field(tensor.name), tensor.bytes, layout.addresses[t],
+                        layout.batched[t] ? 1 : 0);
+  }
+  return text;
+}
+
 int run(const Options& options) {
   if (auto works = check_output(options.picture); !works)
     return refuse("aggregate: --picture " + works.error().message);
+  if (auto works = check_output(options.csv); !works) return refuse("aggregate: --csv " + works.error().message);
   const auto graph = load_graph(options.file, options.batch);
   if (!graph) return refuse(graph.error().message);
   const Layout layout = lay_out(*graph, {options.has("batching"), options.has("adjoining")});
   if (auto right = check_layout(*graph, layout); !right) return refuse("aggregate: " + right.error().message, kFailed);
-  if (!options.picture.empty()) {
-    const std::string picture = address_picture(*graph, layout, title_of(options, *graph));
-    if (auto written = write_file(options.picture, picture); !written) return refuse(written.error().message, kFailed);
-  }
+  auto written =
+      write_if_named(options.picture, [&] { return address_picture(*graph, layout, title_of(options, *graph)); });
+  if (written) written = write_if_named(options.csv, [&] { return addresses_csv(*graph, layout); });
+  if (!written) return refuse(written.error().message, kFailed);
   const LayoutReport worth = report(*graph, layout);
   if (options.json) {
-    fmt::print("{}\n", to_json(worth).dump(2));
+    print_json(to_json(worth));
     return 0;
   }
   fmt::print("{}", to_text(worth));
@@ -64,6 +77,7 @@ Subcommand add_aggregate(CLI::App& app) {
       ->delimiter(',')
       ->check(CLI::IsMember({"batching", "adjoining"}));
   sub->add_flag("--json", options->json, "print JSON");
+  sub->add_option("--csv", options->csv, "write a line with each tensor's address to this file, too");
   sub->add_option("--picture", options->picture, "draw addresses over kernels into this SVG file");
   example(sub, "deeptm aggregate graphs/mobilenet.graph.json.zst --batch 128 --picture mobilenet.svg");
   return {sub, [options] { return run(*options); }};

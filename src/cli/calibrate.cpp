@@ -19,6 +19,7 @@ namespace {
 
 struct Options {
   std::string output, slow, graph;
+  bool json = false;
   CalibrateOptions measure;
 };
 
@@ -64,9 +65,13 @@ int run(Options options) {
   machine->compute.by_type = compute.by_type;
   machine->source += compute.flops_per_second > 0 ? fmt::format("; FLOP/s of the kernels of {}", options.graph)
                                                   : "; no FLOP/s: kernels take their recorded durations";
-  if (auto written = write_file(options.output, machine_to_json(*machine)); !written)
-    return refuse(written.error().message, kFailed);
-  print(*machine, options.output);
+  const std::string text = machine_to_json(*machine);
+  if (auto written = write_file(options.output, text); !written) return refuse(written.error().message, kFailed);
+  if (options.json) {
+    fmt::print("{}", text);
+  } else {
+    print(*machine, options.output);
+  }
   return 0;
 }
 
@@ -83,6 +88,7 @@ Subcommand add_calibrate(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   sub->add_option("--price-slow", options->measure.price_slow, "dollars for 10^9 bytes of the slow tier")
       ->check(CLI::NonNegativeNumber);
+  sub->add_flag("--json", options->json, "print what is in the file");
   example(sub, "deeptm calibrate --slow file:/mnt/nvme -o machine.json");
   return {sub, [options] { return run(*options); }};
 }

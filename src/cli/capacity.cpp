@@ -215,18 +215,11 @@ int run(const Options& options) {
   const auto graphs = plan_capacity(evaluation, *request);
   if (interrupted()) leave_interrupted("what was done is kept; the same command goes on");
   if (!graphs) return refuse("capacity: " + graphs.error().message, kFailed);
-  if (!options.picture.empty()) {
-    if (auto drawn = write_file(options.picture, picture(*graphs, request->target)); !drawn) {
-      return refuse("capacity: " + drawn.error().message, kFailed);
-    }
-  }
-  if (!options.csv.empty()) {
-    if (auto written = write_file(options.csv, to_csv(*graphs)); !written) {
-      return refuse("capacity: " + written.error().message, kFailed);
-    }
-  }
+  auto written = write_if_named(options.picture, [&] { return picture(*graphs, request->target); });
+  if (written) written = write_if_named(options.csv, [&] { return to_csv(*graphs); });
+  if (!written) return refuse("capacity: " + written.error().message, kFailed);
   if (options.json) {
-    fmt::print("{}\n", to_json(*graphs, *request).dump(2));
+    print_json(to_json(*graphs, *request));
   } else {
     fmt::print("{}", to_text(*graphs, *request));
   }

@@ -24,7 +24,7 @@ struct Options {
 };
 
 int failed(const CheckFailure& failure, bool json) {
-  if (json) fmt::print("{}\n", nlohmann::json{{"right", false}, {"error", failure.message}}.dump(2));
+  if (json) print_json({{"right", false}, {"error", failure.message}});
   return refuse(failure.message, failure.exit_code);
 }
 
@@ -38,7 +38,7 @@ int check_plan(const Options& options) {
                                   {"moves", plan.moves.size()},
                                   {"recomputes", plan.recomputes.size()},
                                   {"fast_bytes", plan.fast_bytes}};
-    fmt::print("{}\n", found.dump(2));
+    print_json(found);
     return 0;
   }
   fmt::print("{}: right ({} births, {} moves{}, {} of fast memory)\n", options.files.plan, plan.births.size(),
@@ -90,13 +90,12 @@ int simulate_plan(const Options& options) {
   if (!checked) return refuse(checked.error().message, checked.error().exit_code);
   const auto& [setting, plan] = *checked;
   const Timeline timeline = simulate(setting.graph, setting.machine, setting.costs, plan);
-  if (!options.csv.empty()) {
-    if (auto written = write_file(options.csv, kernels_csv(setting, timeline)); !written)
-      return refuse("simulate: --csv " + written.error().message);
+  if (auto written = write_if_named(options.csv, [&] { return kernels_csv(setting, timeline); }); !written) {
+    return refuse("simulate: --csv " + written.error().message);
   }
   const double fast = setting.costs.all_fast_seconds();
   if (options.json) {
-    fmt::print("{}\n", to_json(*checked, timeline).dump(2));
+    print_json(to_json(*checked, timeline));
     return 0;
   }
   fmt::print("step: {} on {} (simulated), performance {:.3f}\n", format_seconds(timeline.step_seconds),

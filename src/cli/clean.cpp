@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "cli/command_line.h"
+#include "cli/output.h"
 #include "launch/user_folder.h"
 
 namespace deeptm::cli {
@@ -23,18 +24,27 @@ std::uint64_t bytes_below(const fs::path& folder) {
   return bytes;
 }
 
-int run(bool dry_run) {
-  bool found = false;
+struct Options {
+  bool dry_run = false, json = false;
+};
+
+int run(const Options& options) {
+  auto removed = nlohmann::json::array();
   for (const auto& folder : {user_cache_folder(), user_state_folder()}) {
     std::error_code code;
     if (!folder || !fs::exists(fs::symlink_status(*folder, code))) continue;
-    found = true;
     const std::uint64_t bytes = bytes_below(*folder);
-    if (!dry_run) fs::remove_all(*folder, code);
+    if (!options.dry_run) fs::remove_all(*folder, code);
     if (code) return refuse(fmt::format("clean: {}: {}", folder->string(), code.message()), kFailed);
-    fmt::print("{} {} ({})\n", dry_run ? "would remove" : "removed", folder->string(), format_bytes(bytes));
+    removed.push_back({{"folder", folder->string()}, {"bytes", bytes}});
+    if (options.json) continue;
+    fmt::print("{} {} ({})\n", options.dry_run ? "would remove" : "removed", folder->string(), format_bytes(bytes));
   }
-  if (!found) fmt::print("nothing to remove\n");
+  if (options.json) {
+    print_json({{"removed", removed}, {"dry_run", options.dry_run}});
+  } else if (removed.empty()) {
+    fmt::print("nothing to remove\n");
+  }
   return 0;
 }
 
@@ -42,10 +52,11 @@ int run(bool dry_run) {
 
 Subcommand add_clean(CLI::App& app) {
   auto* sub = app.add_subcommand("clean", "remove compiled adapters and the last run's page; before uninstalling");
-  auto dry_run = std::make_shared<bool>(false);
-  sub->add_flag("--dry-run", *dry_run, "only say what would be removed");
+  auto options = std::make_shared<Options>();
+  sub->add_flag("--dry-run", options->dry_run, "only say what would be removed");
+  sub->add_flag("--json", options->json, "print JSON");
   example(sub, "deeptm clean && pip uninstall deeptm");
-  return {sub, [dry_run] { return run(*dry_run); }};
+  return {sub, [options] { return run(*options); }};
 }
 
 }  // namespace deeptm::cli

@@ -90,7 +90,7 @@ Result<void> write_results(const Options& options, const std::vector<Row>& rows)
   if (!options.json.empty()) {
     if (auto written = write_json(options.json, to_json(rows)); !written) return written;
   }
-  return options.csv.empty() ? Result<void>() : write_file(options.csv, to_csv(rows));
+  return write_if_named(options.csv, [&] { return to_csv(rows); });
 }
 
 // Without --report beside the cells that are kept.

@@ -39,13 +39,13 @@ void print_lines(const std::vector<Finding>& findings) {
   }
 }
 
-void print_json(const std::vector<Finding>& findings, bool works) {
+nlohmann::json to_json(const std::vector<Finding>& findings, bool works) {
   auto list = nlohmann::json::array();
   for (const Finding& finding : findings) {
     list.push_back(
         {{"name", finding.name}, {"health", word(finding.health)}, {"text", finding.text}, {"cost", finding.cost}});
   }
-  fmt::print("{}\n", nlohmann::json{{"works", works}, {"findings", list}}.dump(2));
+  return {{"works", works}, {"findings", list}};
 }
 
 int run(const Options& options) {
@@ -63,7 +63,7 @@ int run(const Options& options) {
   const bool works = std::none_of(findings.begin(), findings.end(),
                                   [](const Finding& finding) { return finding.health == Health::kFailure; });
   if (options.json) {
-    print_json(findings, works);
+    print_json(to_json(findings, works));
   } else {
     print_lines(findings);
     if (!works) fmt::print("training can't work here: see the lines with FAIL\n");

@@ -9,6 +9,7 @@
 #include "cli/command_line.h"
 #include "cli/follow_options.h"
 #include "cli/memory_options.h"
+#include "cli/output.h"
 #include "cli/stack.h"
 
 namespace deeptm::cli {
@@ -40,7 +41,7 @@ void print(const Variables& before, const Variables& after, bool as_json) {
     if (!after.contains(name)) unset.push_back(name);
   }
   if (as_json) {
-    fmt::print("{}\n", nlohmann::json{{"set", set}, {"unset", unset}}.dump(2));
+    print_json({{"set", set}, {"unset", unset}});
     return;
   }
   for (const auto& [name, value] : set.items())

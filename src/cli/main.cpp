@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <exception>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json_fields.h"
 #include "cli/command_line.h"
+#include "launch/installation.h"
 
 namespace deeptm::cli {
 namespace {
@@ -78,6 +80,13 @@ int parse_and_run(CLI::App& app, const std::vector<Subcommand>& subcommands, std
   return kBadInput;
 }
 
+// Nothing where a program was moved away from what it was built or installed with.
+std::string documentation_line() {
+  const auto installation = this_installation();
+  if (!installation || !std::filesystem::exists(installation->documentation)) return "";
+  return "\nDocumentation: " + installation->documentation.string();
+}
+
 int main(std::vector<std::string> arguments) {
   // What stands behind "--" belongs to the user's command, whatever it looks like.
   std::vector<std::string> command;
@@ -113,7 +122,8 @@ int main(std::vector<std::string> arguments) {
       "published\n"
       "  deeptm calibrate -o machine.json                   this machine, for --machine\n"
       "  deeptm doctor                                      what this machine has and lacks\n"
-      "  deeptm clean                                       removes what it keeps among your files");
+      "  deeptm clean                                       removes what it keeps among your files" +
+      documentation_line());
   const bool takes_command = !arguments.empty() && arguments.front() == "run";
   if (!command.empty() && !takes_command) return refuse("only `deeptm run` takes a command behind --");
   return parse_and_run(app, subcommands, std::move(arguments));

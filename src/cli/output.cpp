@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/files.h"
+
 namespace deeptm::cli {
 
 Result<void> check_output(const std::filesystem::path& file) {
@@ -28,6 +30,14 @@ Result<void> make_folder(const std::filesystem::path& folder) {
   if (error) return fail(fmt::format("{}: {}", folder.string(), error.message()));
   if (::access(folder.c_str(), W_OK) != 0) return fail(fmt::format("{} is not writable", folder.string()));
   return {};
+}
+
+Result<void> write_if_named(const std::filesystem::path& file, const std::function<std::string()>& contents) {
+  return file.empty() ? Result<void>() : write_file(file, contents());
+}
+
+void print_json(const nlohmann::json& value) {
+  fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 }  // namespace deeptm::cli

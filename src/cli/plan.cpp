@@ -8,9 +8,11 @@
 #include <memory>
 #include <optional>
 
+#include "base/csv.h"
 #include "base/files.h"
 #include "cli/checked_plan.h"
 #include "cli/command_line.h"
+#include "cli/output.h"
 #include "cli/planning_options.h"
 #include "cli/training_options.h"
 #include "evaluation/allocation_meter.h"
@@ -29,10 +31,22 @@ constexpr double kEndless = std::numeric_limits<double>::infinity();
 struct PlanOptions {
   PlanningOptions planning;
   TrainingOptions training;
-  std::string graph, fast = "20%", policy = "deeptm", output = "plan.json";
+  std::string graph, fast = "20%", policy = "deeptm", output = "plan.json", csv;
   double slack_percent = 0.0, gap_percent = 0.0, seconds = kEndless;
   bool json = false;
 };
+
+// A line for each move.
+std::string moves_csv(const Setting& setting, const Plan& plan) {
+  const auto& tiers = setting.machine.tiers;
+  std::string text = "tensor,name,begin,end,from,to,start,deadline,drop,joins\n";
+  for (const Move& move : plan.moves) {
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", move.tensor,
+                        csv_field(setting.graph.tensors[move.tensor].name), move.begin, move.end, tiers[move.from].name,
+                        tiers[move.to].name, move.start, move.deadline, move.drop ? 1 : 0, move.joins ? 1 : 0);
+  }
+  return text;
+}
 
 // What making it took: seconds, and the most resident memory that the process has had.
 struct Effort {
@@ -60,7 +74,7 @@ nlohmann::json to_json(const PlanOptions& options, const PlanWithSlack& made, co
 
 void print_made(const PlanOptions& options, const Setting& setting, const PlanWithSlack& made, const Effort& effort) {
   if (options.json) {
-    fmt::print("{}\n", to_json(options, made, effort).dump(2));
+    print_json(to_json(options, made, effort));
     return;
   }
   const Plan& plan = made.plan;
@@ -76,6 +90,7 @@ void print_made(const PlanOptions& options, const Setting& setting, const PlanWi
 }
 
 int make_plan(PlanOptions& options) {
+  if (auto works = check_output(options.csv); !works) return refuse("plan: --csv " + works.error().message);
   const auto limit = parse_fast_limit(options.fast);
   if (!limit) return refuse("plan: --fast " + limit.error().message);
   const auto policy = options.planning.policy(options.policy);
@@ -112,6 +127,9 @@ int make_plan(PlanOptions& options) {
   if (auto written = write_file(options.output, plan_to_json(made->plan, setting->graph, setting->machine)); !written) {
     return refuse(written.error().message);
   }
+  if (auto written = write_if_named(options.csv, [&] { return moves_csv(*setting, made->plan); }); !written) {
+    return refuse("plan: --csv " + written.error().message);
+  }
   if (auto written = options.training.write(); !written) return refuse(written.error().message);
   print_made(options, *setting, *made, effort);
   return 0;
@@ -140,6 +158,7 @@ Subcommand add_plan(CLI::App& app) {
   sub->add_option("--seconds", options->seconds, "after so long the best plan of deeptm so far is good enough")
       ->check(CLI::NonNegativeNumber);
   sub->add_option("-o,--output", options->output, "the plan's file")->capture_default_str();
+  sub->add_option("--csv", options->csv, "write a line for each move to this file, too");
   sub->add_flag("--json", options->json, "print JSON: performance, and time and memory of planning");
   example(sub, "deeptm plan graphs/resnet152.graph.json.zst --machine optane --fast 20% -o plan.json");
   return {sub, [options] { return make_plan(*options); }};

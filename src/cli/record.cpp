@@ -6,11 +6,13 @@
 
 #include "cli/command_line.h"
 #include "cli/memory_options.h"
+#include "cli/output.h"
 #include "cli/record_placements.h"
 #include "cli/stack.h"
 #include "cli/workload_options.h"
 #include "graph/graph_file.h"
 #include "graph/scale.h"
+#include "graph/summary.h"
 #include "launch/experiment.h"
 
 namespace deeptm::cli {
@@ -23,6 +25,7 @@ struct Options {
   std::string folder = ".", results = "results";
   std::string placements{};      // a machine, or "memory"; empty: everything fast alone is timed
   std::uint32_t scale_with = 0;  // a second batch; 0: none
+  bool json = false;
 };
 
 // What makes the graph again.
@@ -58,7 +61,8 @@ tl::expected<StepGraph, int> record_batch(const Options& options, const Stack& s
   return std::move(*graph);
 }
 
-int record_one(const Options& options, const Stack& stack, const MemorySettings& settings, const std::string& model) {
+int record_one(const Options& options, const Stack& stack, const MemorySettings& settings, const std::string& model,
+               nlohmann::json& recorded) {
   Workload workload = options.workload;
   workload.model = model;
   const auto file = std::filesystem::absolute(options.folder) / (model + ".graph.json.zst");
@@ -80,7 +84,8 @@ int record_one(const Options& options, const Stack& stack, const MemorySettings&
   }
   graph->origin.command_line = command_of(options, model);
   if (auto written = write_graph(file, *graph); !written) return refuse(written.error().message, kFailed);
-  fmt::print("{}\n", file.string());
+  recorded[file.string()] = summary_json(*graph);
+  if (!options.json) fmt::print("{}\n", file.string());
   return 0;
 }
 
@@ -101,9 +106,11 @@ int run(const Options& options) {
   if (error) return refuse(fmt::format("record: {}: {}", options.folder, error.message()));
   const auto stack = find_stack();
   if (!stack) return refuse(stack.error().message, kFailed);
+  auto recorded = nlohmann::json::object();
   for (const std::string& model : options.models) {
-    if (const int code = record_one(options, *stack, *settings, model); code != 0) return code;
+    if (const int code = record_one(options, *stack, *settings, model, recorded); code != 0) return code;
   }
+  if (options.json) print_json(recorded);
   return 0;
 }
 
@@ -125,6 +132,7 @@ Subcommand add_record(CLI::App& app) {
       "or memory");
   options->memory.add_to(*sub);
   add_workload_options(*sub, options->workload);
+  sub->add_flag("--json", options->json, "print JSON: by file what `deeptm show --json` prints");
   sub->add_option("--results", options->results, "folder for what is measured on the way")->capture_default_str();
   example(sub, "deeptm record mobilenet resnet50 --batch 16 --image 96 -o graphs");
   return {sub, [options] { return run(*options); }};

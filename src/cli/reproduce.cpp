@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  bool quick = false;
+  bool quick = false, json = false;
   std::string output = "results/reproduction", graphs, report;
   std::vector<std::string> models, groups;
   unsigned jobs = 0;
@@ -66,13 +66,18 @@ int run(const Options& options) {
   auto figures = nlohmann::json::array();
   const auto done = reproduce(evaluation, options.groups, output, [&](const Figure& figure) {
     figures.push_back(to_json(figure));
+    if (options.json) return;
     fmt::print("{}\n", to_text(figure));
     std::fflush(stdout);
   });
   if (interrupted()) leave_interrupted("what was done is kept; the same command goes on");
   if (!done) return refuse("reproduce: " + done.error().message);
   draw(*installation, output);
-  fmt::print("{}: every table as JSON and CSV\n", output.string());
+  if (options.json) {
+    print_json(figures);
+  } else {
+    fmt::print("{}: every table as JSON and CSV\n", output.string());
+  }
   const bool automatic = options.report.empty();
   const fs::path report = automatic ? output / "report.html" : fs::path(options.report);
   if (auto written = write_report(figures_report(std::move(figures)), report, automatic); !written) {
@@ -100,6 +105,7 @@ Subcommand add_reproduce(CLI::App& app) {
       ->delimiter(',')
       ->check(CLI::IsMember(std::vector<std::string>(published::kModels.begin(), published::kModels.end())));
   sub->add_option("--figures", options->groups, summary)->delimiter(',')->check(CLI::IsMember(names));
+  sub->add_flag("--json", options->json, "print the tables as JSON, at the end");
   sub->add_option("--graphs", options->graphs,
                   "folder with the models' step graphs [those that came with the command]");
   sub->add_option("--report", options->report,

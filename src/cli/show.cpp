@@ -4,8 +4,8 @@
 
 #include <memory>
 
-#include "base/files.h"
 #include "cli/command_line.h"
+#include "cli/output.h"
 #include "graph/graph_file.h"
 #include "graph/summary.h"
 
@@ -20,12 +20,11 @@ struct Options {
 int run(const Options& options) {
   const auto graph = read_graph(options.file);
   if (!graph) return refuse(graph.error().message);
-  if (!options.csv.empty()) {
-    if (auto written = write_file(options.csv, tensors_csv(*graph)); !written)
-      return refuse("show: --csv " + written.error().message);
+  if (auto written = write_if_named(options.csv, [&] { return tensors_csv(*graph); }); !written) {
+    return refuse("show: --csv " + written.error().message);
   }
   if (options.json) {
-    fmt::print("{}\n", summary_json(*graph).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    print_json(summary_json(*graph));
   } else {
     fmt::print("{}", summary_text(*graph, options.file));
   }

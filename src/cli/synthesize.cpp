@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "graph/graph_file.h"
 #include "graph/lifetimes.h"
+#include "graph/summary.h"
 #include "graph/synthetic.h"
 
 namespace deeptm::cli {
@@ -16,6 +17,7 @@ namespace {
 
 struct Options {
   std::string kind, bytes = "4MiB", output;
+  bool json = false;
   SyntheticOptions graph;
 };
 
@@ -30,6 +32,10 @@ int run(Options options) {
   const auto graph = synthesize(options.graph);
   if (!graph) return refuse("synthesize: " + graph.error().message);
   if (auto written = write_graph(options.output, *graph); !written) return refuse(written.error().message, kFailed);
+  if (options.json) {
+    print_json(summary_json(*graph));
+    return 0;
+  }
   fmt::print("{}: {} kernels, {} tensors, {} accesses, {} alive at the peak\n", options.output, graph->kernels.size(),
              graph->tensors.size(), graph->accesses.size(), format_bytes(live_peak_bytes(*graph)));
   return 0;
@@ -48,6 +54,7 @@ Subcommand add_synthesize(CLI::App& app) {
   sub->add_option("--batch", graph.batch, "samples of the step")->capture_default_str();
   sub->add_option("--seed", graph.seed, "varies widths, filters and durations")->capture_default_str();
   sub->add_option("-o,--output", options->output, "the .graph.json.zst (or plain .json) file to write")->required();
+  sub->add_flag("--json", options->json, "print JSON: what `deeptm show --json` prints");
   example(sub, "deeptm synthesize transformer --tensors 100000 --bytes 16MiB --batch 8 -o large.graph.json.zst");
   return {sub, [options] { return run(*options); }};
 }

@@ -40,6 +40,7 @@ Result<Installation> find_installation(const fs::path& program, const fs::path& 
     found.python_folder = folder / "python";
     found.adapter_folder = folder / "adapters";
     found.graph_folder = folder / "graphs";
+    found.documentation = folder / "README.md";
   };
   const fs::path share = prefix / "share/deeptm";
   const bool in_package = is_python_package(prefix);

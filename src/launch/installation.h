@@ -14,6 +14,7 @@ struct Installation {
   std::filesystem::path python_folder;   // holds the package `deeptm`
   std::filesystem::path adapter_folder;  // holds tensorflow/
   std::filesystem::path graph_folder;    // holds the step graphs of the DeepTM paper's models
+  std::filesystem::path documentation;   // README.md, with docs/ and examples/ beside it
   // Of the checkout's own environment, whether or not it has been made, or of that which the package was installed to;
   // empty under a prefix.
   std::filesystem::path own_python;

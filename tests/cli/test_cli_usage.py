@@ -10,7 +10,7 @@ import pytest
 
 COMMANDS = (
     "run", "env", "train", "record", "show", "synthesize", "aggregate", "plan", "verify", "simulate", "compare", "capacity", "trace", "report",
-    "reproduce", "calibrate", "doctor",
+    "reproduce", "calibrate", "doctor", "clean",
 )
 
 

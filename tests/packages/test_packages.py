@@ -94,6 +94,13 @@ def test_command_trains_own_script(environment):
     assert "fast memory: limit 32.0 MiB" in bounded.stderr
 
 
+def test_documentation_comes_along(environment):
+    (readme,) = re.findall(r"^Documentation: (.+)$", environment.run("deeptm", "--help").stdout, re.M)
+    assert str(environment.packages) in readme
+    links = re.findall(r"\]\(([^)#:]+)[^)]*\)", pathlib.Path(readme).read_text())
+    assert len(links) > 5 and not [link for link in links if not (pathlib.Path(readme).parent / link).exists()]
+
+
 def test_built_in_models_train_with_the_environments_own_python(environment):
     done = environment.run(environment.folder / "bin/deeptm", "train", "mobilenet", "--data", "random", "--batch", "2", "--image", "64", "--steps", "2",
                            "--fast", "50%", "--check")
