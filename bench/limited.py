@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training in a memory cgroup that has room for what stock TensorFlow needs beside its tensors, and for the fast limit."""
+"""Training in a memory cgroup that has room for what the framework alone needs beside its tensors, and for the fast limit."""
 
 import functools
 import json
@@ -12,6 +12,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 PYTHON = CHECKOUT / ".venv/bin/python"
 PROGRAM = pathlib.Path(os.environ.get("DEEPTM_PROGRAM", CHECKOUT / "build/bin/deeptm"))
 MARGIN = 1.1
+MODULES = {"tensorflow": "deeptm.workload", "torch": "deeptm.torch_workload"}
 
 
 def environment():
@@ -47,11 +48,12 @@ class RunFailed(RuntimeError):
 
 
 class Workload:
-    """A built-in model, trained by `python -m deeptm.workload` with one operation at a time."""
+    """A built-in model, trained by the framework's module with one operation at a time; or by the `script` instead of the module."""
 
-    def __init__(self, model, batch, image, steps, folder, options=(), program=PROGRAM):
+    def __init__(self, model, batch, image, steps, folder, options=(), program=PROGRAM, framework="tensorflow", script=None):
         self.folder, self.program = pathlib.Path(folder), str(program)
-        self.command = [str(PYTHON if PYTHON.exists() else sys.executable), "-m", "deeptm.workload", "--model", model]
+        trains = [str(script)] if script else ["-m", MODULES[framework]]
+        self.command = [str(PYTHON if PYTHON.exists() else sys.executable), *trains, "--model", model]
         self.command += ["--batch", str(batch), "--image", str(image), "--steps", str(steps), "--warmup", "1"]
         self.command += ["--data", "random", *options]
 

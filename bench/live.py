@@ -17,12 +17,23 @@ from training import train
 
 # Steps of one to eight seconds on two free cores, everything fast.
 CELLS = {
-    "vgg19": (8, 160),
-    "resnet50": (16, 160),
-    "resnet152": (8, 160),
-    "inception_v4": (16, 160),
-    "mobilenet": (32, 160),
-    "alexnet": (64, 224),
+    "tensorflow": {
+        "vgg19": (8, 160),
+        "resnet50": (16, 160),
+        "resnet152": (8, 160),
+        "inception_v4": (16, 160),
+        "mobilenet": (32, 160),
+        "alexnet": (64, 224),
+    },
+    "torch": {
+        "vgg19": (8, 160),
+        "resnet50": (16, 160),
+        "resnet152": (8, 160),
+        "mobilenet": (32, 160),
+        "alexnet": (64, 224),
+        "transformer": (8, 256),
+        "lstm": (32, 128),
+    },
 }
 STEPS = 10
 WARMUP, WARMUP_SECONDS = 8, 30  # recorded, planned for and followed by then
@@ -39,8 +50,8 @@ HEAD = LINE.format(
 class Cell:
     """One model at one share of its peak: what its runs took, by policy."""
 
-    def __init__(self, model, percent, stock, peak):
-        self.model, self.percent, self.peak = model, percent, peak
+    def __init__(self, framework, model, percent, stock, peak):
+        self.framework, self.model, self.percent, self.peak = framework, model, percent, peak
         self.fast, self.cgroup_bytes = limits(stock, peak, percent)
         self.runs, self.beside = {}, []
 
@@ -57,11 +68,12 @@ class Cell:
         disk_seconds = disk.least_seconds(least, rate)
         beside_seconds = statistics.median(self.beside)
         bound_seconds = max(stock_seconds, disk_seconds, beside_seconds)
-        batch, image = CELLS[self.model]
+        batch, image = CELLS[self.framework][self.model]
         for policy, runs in self.runs.items():
             # A round that took too long says only what a step takes at least, and so does the median then.
             seconds = statistics.median(run["step_seconds"] for run in runs)
-            row = {"kind": "measured", "model": self.model, "batch": batch, "image": image, "percent": self.percent}
+            row = {"kind": "measured", "framework": self.framework, "model": self.model, "batch": batch, "image": image}
+            row["percent"] = self.percent
             row |= {"fast_limit_bytes": self.fast, "cgroup_bytes": self.cgroup_bytes, "live_peak_bytes": self.peak}
             if policy == "swap":
                 row["cgroup_bytes"] = self.swap_bytes()
@@ -88,12 +100,13 @@ def line(row):
 
 
 class Bench:
-    def __init__(self, group, folder, model, limit_seconds):
-        self.group, self.folder, self.model, self.limit_seconds = group, folder, model, limit_seconds
+    def __init__(self, group, folder, framework, model, limit_seconds):
+        self.group, self.folder, self.limit_seconds = group, folder, limit_seconds
+        self.framework, self.model, self.size = framework, model, CELLS[framework][model]
         self.place = os.environ.get("DEEPTM_SLOW_DIR", "/var/tmp")
 
     def workload(self, steps, warmup):
-        return Workload(self.model, *CELLS[self.model], steps, self.folder, ("--warmup", str(warmup)))
+        return Workload(self.model, *self.size, steps, self.folder, ("--warmup", str(warmup)), framework=self.framework)
 
     def stock(self):
         began = time.monotonic()
@@ -129,7 +142,8 @@ class Bench:
         options += (*policy_options(policy), "--results", self.folder)
 
         def run(timeout):
-            return train(self.model, *CELLS[self.model], cell.fast, *options, enter=self.group.enter, timeout=timeout)
+            entering = {"enter": self.group.enter, "timeout": timeout}
+            return train(self.model, *self.size, cell.fast, *options, framework=self.framework, **entering)
 
         self.group.start_peak()
         figures = self.within(WARMUP + STEPS, run)
@@ -155,7 +169,7 @@ class Bench:
             stock.append(result["median_step_seconds"])
             if not cells:
                 peak = self.peak()
-                cells = [Cell(self.model, percent, result, peak) for percent in percents]
+                cells = [Cell(self.framework, self.model, percent, result, peak) for percent in percents]
             rates.append(disk.rates(self.place))
             for cell in cells:
                 self.beside(cell, stock[-1])
@@ -168,11 +182,11 @@ class Bench:
             yield from cell.rows(statistics.median(stock), rates)
 
 
-def live(folder, models, percents, rounds, limit_seconds):
+def live(folder, framework, models, percents, rounds, limit_seconds):
     """Yields rows and prints them as a table."""
     print(HEAD, flush=True)
     with MemoryCgroup("deeptm-bench") as group:
         for model in models:
-            for row in Bench(group, folder, model, limit_seconds).rows(percents, rounds):
+            for row in Bench(group, folder, framework, model, limit_seconds).rows(percents, rounds):
                 print(line(row), flush=True)
                 yield row

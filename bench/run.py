@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmarks. Each writes its rows, with the command that made them, to results/bench/NAME.json.
 
-    make bench                                  all of them but longrun, soak, live and beyond
+    make bench                                  all of them but longrun, soak, live, ways and beyond
     scripts/bench fits table                    some
     scripts/bench live --percent 20 10          plans, demand and swap beside stock and what the disk allows
+    scripts/bench live --framework torch        the same of PyTorch
     scripts/bench beyond --memory 2GiB          in a cgroup that plays a machine of so much memory
 """
 
@@ -25,8 +26,11 @@ from live import CELLS as LIVE_CELLS
 from live import live as live_rows
 from longrun import longrun as longrun_rows
 from memory_cgroup import MemoryCgroup, swap_file
+from operators import operators as operators_rows
 from soak import soak as soak_row
 from training import train
+from ways import MODELS as WAYS_MODELS
+from ways import ways as ways_rows
 
 RESULTS = CHECKOUT / "results/bench"
 
@@ -36,10 +40,12 @@ CELLS = {
     "resnet50": (16, 160),
     "resnet152": (8, 160),
     "vgg19": (8, 160),
-    "inception_v4": (8, 160),
+    "inception_v4": (8, 160),  # TensorFlow only
     "alexnet": (32, 224),
     "transformer": (8, 256),
+    "lstm": (32, 128),  # PyTorch only
 }
+ONLY = {"inception_v4": "tensorflow", "lstm": "torch"}
 # Small ones for bit-identity. A tenth of VGG19's peak with batch 4 is less than one of its weight matrices, which are read by
 # columns: two minutes a step.
 CHECK_CELLS = {"vgg19": (64, 64)}
@@ -51,7 +57,7 @@ def tell(row):
 
 
 def show(row):
-    shown = {name: row[name] for name in ("model", "fast", "inter_op", "performance", "performance_against_defaults", "bit_identical")}
+    shown = {name: row[name] for name in ("framework", "model", "fast", "inter_op", "performance", "performance_against_defaults", "bit_identical")}
     tell({name: value for name, value in shown.items() if value is not None})
     return row
 
@@ -78,22 +84,23 @@ def fits(arguments):
     """Everything fits: one operation at a time as stock with one and with its defaults; and both with the defaults."""
     options = ("--compare", "--rounds", arguments.rounds)
     return [
-        show(train(model, *CELLS[model], "100%", *options, "--inter-op", inter_op))
+        show(train(model, *CELLS[model], "100%", *options, *inter_op, framework=arguments.framework))
         for model in ("resnet50", "mobilenet")
-        for inter_op in ("1", "0")
+        for inter_op in ((("--inter-op", "1"), ("--inter-op", "0")) if arguments.framework == "tensorflow" else ((),))
     ]
 
 
 def table(arguments):
     """A fifth of the peak, paged on demand, file tier."""
-    return [show(train(model, *CELLS[model], "20%", "--compare", "--rounds", arguments.rounds)) for model in arguments.models]
+    options = ("--compare", "--rounds", arguments.rounds)
+    return [show(train(model, *CELLS[model], "20%", *options, framework=arguments.framework)) for model in arguments.models]
 
 
 def check(arguments):
     """Losses, weights and optimizer state against stock at half, a fifth and a tenth of the peak."""
     options = ("--check", "--steps", "2", "--warmup", "1")
     return [
-        show(train(model, *CHECK_CELLS.get(model, (4, 96)), fast, *options))
+        show(train(model, *CHECK_CELLS.get(model, (4, 96)), fast, *options, framework=arguments.framework))
         for model in arguments.models
         for fast in ("50%", "20%", "10%")
     ]
@@ -104,7 +111,8 @@ def in_cgroup(arguments):
     rows = []
     with MemoryCgroup("deeptm-bench") as group, tempfile.TemporaryDirectory() as folder:
         for model in arguments.models:
-            workload = Workload(model, *CELLS[model], 3, folder, ("--deterministic", "--digest"))
+            options = ("--deterministic", "--digest")
+            workload = Workload(model, *CELLS[model], 3, folder, options, framework=arguments.framework)
             stock = workload.run("stock")
             peak = workload.run("free", fast="100%")["record"]["live_peak_bytes"]
             fast, limit = limits(stock, peak, 20)
@@ -120,8 +128,8 @@ def swap(arguments):
     rows = []
     swap_bytes = 8 << 30
     with MemoryCgroup("deeptm-bench") as group, tempfile.TemporaryDirectory() as folder, swap_file(swap_bytes):
-        for model in arguments.models if arguments.models != list(CELLS) else ("mobilenet", "resnet50"):
-            workload = Workload(model, *CELLS[model], 4, folder)
+        for model in arguments.models if arguments.models != default_models(arguments.framework) else ("mobilenet", "resnet50"):
+            workload = Workload(model, *CELLS[model], 4, folder, framework=arguments.framework)
             stock = workload.run("stock")
             fast = workload.run("free", fast="100%")["record"]["live_peak_bytes"] // 5
             limit = workload.run("unlimited", fast)["peak_rss_bytes"]
@@ -176,9 +184,16 @@ def emulated(arguments):
 
 def live(arguments):
     """Plans, demand and kernel swap in a memory cgroup, beside stock and the bound of the disk; measured."""
-    models = [model for model in arguments.models if model in LIVE_CELLS]
+    models = [model for model in arguments.models if model in LIVE_CELLS[arguments.framework]]
     with tempfile.TemporaryDirectory() as folder:
-        return list(live_rows(folder, models, arguments.percent, int(arguments.rounds), arguments.limit_seconds))
+        return list(live_rows(folder, arguments.framework, models, arguments.percent, int(arguments.rounds), arguments.limit_seconds))
+
+
+def ways(arguments):
+    """What PyTorch's users do today, beside a plan: step time and peak memory; measured."""
+    models = arguments.models if arguments.models != default_models(arguments.framework) else WAYS_MODELS
+    with tempfile.TemporaryDirectory() as folder:
+        return list(ways_rows(folder, models, LIVE_CELLS["torch"], int(arguments.rounds)))
 
 
 def longrun(arguments):
@@ -199,8 +214,10 @@ def beyond(arguments):
         return [beyond_row(folder, arguments.memory)]
 
 
-def overhead(_):
+def overhead(arguments):
     """What DeepTM costs a kernel that has one new tensor, when everything fits; and the kernels of a step with a plan."""
+    if arguments.framework == "torch":
+        return [tell(row) for row in operators_rows(int(arguments.rounds))]
     costs = {
         row["run_name"]: row["real_time"]
         for row in google_benchmark("memory_bench", "--benchmark_filter=^BM_Kernel", "--benchmark_repetitions=5")
@@ -215,7 +232,7 @@ def overhead(_):
 
 
 # They take a quarter of an hour to some hours, so only by name.
-LONG = ("longrun", "soak", "live", "beyond")
+LONG = ("longrun", "soak", "live", "ways", "beyond")
 BENCHMARKS = {
     "memory": program("memory_bench", "Hot paths of allocator and kernel announcements."),
     "pager": program("pager_bench", "Sweeps over more memory than is fast."),
@@ -234,8 +251,13 @@ BENCHMARKS = {
     "longrun": longrun,
     "soak": soak,
     "live": live,
+    "ways": ways,
     "beyond": beyond,
 }
+
+
+def default_models(framework):
+    return [model for model in CELLS if ONLY.get(model, framework) == framework]
 
 
 def size(text):
@@ -249,7 +271,8 @@ def size(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    parser.add_argument("--models", nargs="+", choices=CELLS, default=list(CELLS))
+    parser.add_argument("--framework", choices=("tensorflow", "torch"), default="tensorflow", help="of fits, table, check, cgroup, swap, live, overhead")
+    parser.add_argument("--models", nargs="+", choices=CELLS, help="all of the framework if not given")
     parser.add_argument("--rounds", default="2")
     parser.add_argument("--percent", nargs="+", type=int, default=[20, 10], help="of the peak, for live")
     parser.add_argument("--limit-seconds", type=int, default=900, help="of a run of live that is too slow")
@@ -259,6 +282,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="fewer cells of joint")
     parser.add_argument("--full", action="store_true", help="joint beside policies that take minutes a cell, too")
     arguments = parser.parse_args()
+    arguments.models = arguments.models or default_models(arguments.framework)
     unknown = [name for name in arguments.names if name not in BENCHMARKS]
     if unknown:
         sys.exit(f"bench: no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}")

@@ -15,8 +15,10 @@ FIGURES = (
 )
 
 
-def train(model, batch, image, fast, *options, enter=None, timeout=None):
+def train(model, batch, image, fast, *options, framework="tensorflow", enter=None, timeout=None):
     """One `deeptm train`; its figures and its command. `enter` runs in the child first."""
+    if framework != "tensorflow":
+        options = ("--framework", framework, *options)
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "record.json"
         command = ["train", model, "--batch", str(batch), "--image", str(image), "--data", "random", "--fast", str(fast)]
@@ -27,7 +29,7 @@ def train(model, batch, image, fast, *options, enter=None, timeout=None):
         if finished.returncode != 0:
             raise RunFailed(f"deeptm train {model}", finished)
         record = json.loads(out.read_text())
-    row = {"model": model, "batch": batch, "image": image, "fast": fast, "config_hash": record["config_hash"]}
+    row = {"framework": framework, "model": model, "batch": batch, "image": image, "fast": fast, "config_hash": record["config_hash"]}
     row["inter_op"] = record["config"]["inter_op"]
     row |= {name: record.get(name) for name in FIGURES}
     row["machine"], row["versions"] = record["machine"], record["versions"]

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding TensorFlow and keeping the adapter compiled for it, with programs of our own as python and compiler.
+// Finding frameworks and keeping the adapters compiled for them, with programs of our own as python and compiler.
 #include "launch/adapter.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -26,26 +27,31 @@ using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::SizeIs;
+using testing::StartsWith;
 
-// A folder with an installation and a TensorFlow of empty files, and a compiler that copies the name of what it
-// compiles to its output and counts its calls.
+// A folder with an installation, a TensorFlow and a PyTorch of empty files, and a compiler that copies the name of what
+// it compiles to its output and counts its calls.
 class AdapterTest : public testing::Test {
  protected:
   void SetUp() override {
     std::string name = testing::TempDir() + "/deeptm-adapter-XXXXXX";
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     root_ = name;
-    for (const char* folder : {"adapters/tensorflow", "include/deeptm", "lib", "tf", "home"}) {
+    for (const char* folder : {"adapters/common", "adapters/tensorflow", "adapters/torch", "include/deeptm", "lib",
+                               "tf", "torch/lib", "home"}) {
       fs::create_directories(root_ / folder);
     }
+    write("adapters/common/c.cc", "int c;");
+    write("adapters/torch/t.cc", "int t;");
     write("adapters/tensorflow/a.cc", "int a;");
     write("adapters/tensorflow/a.h", "");
     write("include/deeptm/runtime.h", "");
     write("tf/libtensorflow_framework.so.2", "");
+    write("torch/lib/libtorch_cpu.so", "");
     installation_.library = root_ / "lib/libdeeptm.so";
     installation_.include_folder = root_ / "include";
     installation_.adapter_folder = root_ / "adapters";
-    framework_ = {"python", "2.21.0", root_ / "tf"};
+    framework_ = {FrameworkKind::kTensorFlow, "python", "2.21.0", root_ / "tf"};
     // $2 is the source and $4 the output, behind the compiler's first word.
     program("compiler", R"sh(
 [ "$2" = --version ] && echo "compiler of the test 1.0" && exit 0
@@ -93,7 +99,8 @@ cat "$2" > "$4")sh");
 TEST_F(AdapterTest, CompilesOnceAndSaysSo) {
   const auto first = ensure();
   ASSERT_TRUE(first) << first.error().message;
-  EXPECT_EQ(*read_file(*first), "#include \"" + (root_ / "adapters/tensorflow/a.cc").string() + "\"\n");
+  EXPECT_EQ(*read_file(*first), fmt::format("#include \"{0}/common/c.cc\"\n#include \"{0}/tensorflow/a.cc\"\n",
+                                            (root_ / "adapters").string()));
   const auto second = ensure();
   EXPECT_EQ(*second, *first);
   EXPECT_EQ(compilations(), 1u);
@@ -101,9 +108,21 @@ TEST_F(AdapterTest, CompilesOnceAndSaysSo) {
   EXPECT_THAT(cached(), ElementsAre(EndsWith(".so")));  // neither source nor log is left
 }
 
+TEST_F(AdapterTest, EachFrameworkHasItsOwn) {
+  ASSERT_TRUE(ensure());
+  framework_ = {FrameworkKind::kPyTorch, "python", "2.13.0", root_ / "torch"};
+  const auto built = ensure();
+  ASSERT_TRUE(built) << built.error().message;
+  EXPECT_THAT(*read_file(*built), HasSubstr("torch/t.cc"));
+  EXPECT_THAT(built->filename().string(), StartsWith("torch-2.13.0-"));
+  EXPECT_THAT(cached(), SizeIs(2));
+}
+
 TEST_F(AdapterTest, CompilesAnewForAnythingThatChangesTheResult) {
   ASSERT_TRUE(ensure());
   write("adapters/tensorflow/a.h", "// changed");
+  ASSERT_TRUE(ensure());
+  write("adapters/common/c.cc", "// changed");
   ASSERT_TRUE(ensure());
   write("include/deeptm/runtime.h", "// changed");
   ASSERT_TRUE(ensure());
@@ -111,8 +130,8 @@ TEST_F(AdapterTest, CompilesAnewForAnythingThatChangesTheResult) {
   ASSERT_TRUE(ensure());
   installation_.library = root_ / "elsewhere/libdeeptm.so";
   ASSERT_TRUE(ensure());
-  EXPECT_EQ(compilations(), 5u);
-  EXPECT_THAT(cached(), SizeIs(5));
+  EXPECT_EQ(compilations(), 6u);
+  EXPECT_THAT(cached(), SizeIs(6));
 }
 
 TEST_F(AdapterTest, WhatIsDamagedIsNotLoadedButCompiledAnew) {
@@ -162,29 +181,35 @@ TEST_F(AdapterTest, XdgCacheHomeComesFirst) {
   ::unsetenv("XDG_CACHE_HOME");
 }
 
-TEST_F(AdapterTest, TensorFlowIsFoundBehindWhatStartUpCodePrints) {
-  const auto python =
-      program("python", "echo welcome; printf 'deeptm found\\n2.21.0\\n%s\\n' '" + framework_.folder.string() + "'");
-  const auto found = find_tensorflow(python);
+TEST_F(AdapterTest, FrameworksAreFoundBehindWhatStartUpCodePrints) {
+  const auto python = program(
+      "python",
+      fmt::format("echo welcome; printf 'deeptm found\\ntensorflow\\n2.21.0\\n{0}/tf\\ntorch\\n2.13.0\\n{0}/torch\\n'",
+                  root_.string()));
+  const auto found = find_frameworks(python);
   ASSERT_TRUE(found) << found.error().message;
-  ASSERT_TRUE(*found);
-  EXPECT_EQ((*found)->version, "2.21.0");
-  EXPECT_EQ((*found)->folder, framework_.folder);
-  EXPECT_EQ((*found)->python, python);
+  ASSERT_THAT(*found, SizeIs(2));
+  EXPECT_EQ(found->front().name(), "tensorflow 2.21.0");
+  EXPECT_EQ(found->front().folder, root_ / "tf");
+  EXPECT_EQ(found->front().python, python);
+  EXPECT_EQ(found->back().title(), "PyTorch 2.13.0");
+  EXPECT_EQ(found->back().folder, root_ / "torch");
 }
 
-TEST_F(AdapterTest, APythonWithoutTensorFlowIsNoError) {
-  const auto found = find_tensorflow(program("python", "echo welcome"));
-  ASSERT_TRUE(found) << found.error().message;
-  EXPECT_FALSE(*found);
+TEST_F(AdapterTest, APythonWithoutFrameworksIsNoError) {
+  for (const char* prints : {"echo welcome", "printf 'deeptm found\\n'"}) {
+    const auto found = find_frameworks(program("python", prints));
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_THAT(*found, SizeIs(0));
+  }
 }
 
-TEST_F(AdapterTest, ATensorFlowThatIsNotWholeIsAnError) {
+TEST_F(AdapterTest, AFrameworkThatIsNotWholeIsAnError) {
   const auto without_library =
-      program("python", "printf 'deeptm found\\n2.21.0\\n%s\\n' '" + (root_ / "lib").string() + "'");
-  EXPECT_THAT(find_tensorflow(without_library).error().message, HasSubstr("libtensorflow_framework.so.2"));
-  EXPECT_THAT(find_tensorflow(program("broken", "exit 1")).error().message, HasSubstr("cannot be looked at"));
-  EXPECT_FALSE(find_tensorflow(root_ / "missing"));
+      program("python", "printf 'deeptm found\\ntensorflow\\n2.21.0\\n%s\\n' '" + (root_ / "lib").string() + "'");
+  EXPECT_THAT(find_frameworks(without_library).error().message, HasSubstr("libtensorflow_framework.so.2"));
+  EXPECT_THAT(find_frameworks(program("broken", "exit 1")).error().message, HasSubstr("cannot be looked at"));
+  EXPECT_FALSE(find_frameworks(root_ / "missing"));
 }
 
 TEST(Process, GivesOutputExitCodeAndErrors) {

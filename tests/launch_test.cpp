@@ -53,8 +53,8 @@ TEST(RuntimeConfig, CarriesWhatWasAskedAndNothingElse) {
   MemorySettings settings;
   settings.fast = Percent{20};
   settings.slow = {"memory", {}};
-  const auto config = nlohmann::json::parse(
-      runtime_config(settings, {"a.so", "tensorflow 2.21.0"}, {.telemetry = "/t"}, {"x", "\xff"}));
+  const auto config = nlohmann::json::parse(runtime_config(
+      settings, {FrameworkKind::kTensorFlow, "a.so", "tensorflow 2.21.0"}, {.telemetry = {"/t"}}, {"x", "\xff"}));
   EXPECT_EQ(config["fast_percent"], 20.0);
   EXPECT_EQ(config["policy"], "demand");
   for (const char* absent : {"fast_bytes", "slow_directory", "chunk_bytes", "workers", "record_file", "plan_file",
@@ -66,8 +66,9 @@ TEST(RuntimeConfig, CarriesWhatWasAskedAndNothingElse) {
 TEST(RuntimeConfig, NamesTheFilesOfAPlanThatIsFollowed) {
   MemorySettings settings;
   settings.planning = {"deeptm", "sync", "mine.json", FollowedPlan{}};
-  const RunFiles files{.telemetry = "/t", .plan = "/p", .graph = "/g", .machine = "/m"};
-  const auto config = nlohmann::json::parse(runtime_config(settings, {"a.so", "tensorflow 2.21.0"}, files, {}));
+  const RunFiles files{.telemetry = {"/t"}, .plan = "/p", .graph = "/g", .machine = "/m"};
+  const auto config = nlohmann::json::parse(
+      runtime_config(settings, {FrameworkKind::kTensorFlow, "a.so", "tensorflow 2.21.0"}, files, {}));
   EXPECT_EQ(config["policy"], "deeptm");
   EXPECT_EQ(config["mode"], "sync");
   EXPECT_EQ(config["plan_file"], "/p");
@@ -222,7 +223,7 @@ TEST_F(FiguresTest, SummaryTellsAnErrorAndOtherProcesses) {
 }
 
 TEST(Summary, SaysThatNothingWasManaged) {
-  EXPECT_THAT(summarize({}, {}), ElementsAre(HasSubstr("never loaded TensorFlow")));
+  EXPECT_THAT(summarize({}, {}), ElementsAre(HasSubstr("never made a tensor in TensorFlow or PyTorch")));
 }
 
 TEST(SharedTelemetry, IsOneBlockUnderItsPath) {

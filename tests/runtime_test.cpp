@@ -125,7 +125,7 @@ TEST_F(RuntimeTest, OneRuntimeAProcess) {
   start(R"("fast_bytes":8388608)");
   const Created second = create(R"({"slow":"memory","fast_bytes":8388608})");
   EXPECT_EQ(second.runtime, nullptr);
-  EXPECT_THAT(second.error, HasSubstr("already exists"));
+  EXPECT_THAT(second.error, HasSubstr("another framework of this process"));
 }
 
 TEST_F(RuntimeTest, AllocatesWhatWasAskedFor) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <set>
 #include <string>
@@ -14,6 +15,10 @@
 #include "tsl/profiler/lib/scoped_memory_debug_annotation.h"
 
 namespace deeptm_tensorflow {
+
+using deeptm_adapter::runtime;
+using deeptm_adapter::say;
+
 namespace {
 
 // TensorFlow raises ResourceExhaustedError by itself; this line says which memory is used up. Once per cause, with the
@@ -81,6 +86,14 @@ class ArenaAllocatorFactory : public tensorflow::AllocatorFactory {
 
 }  // namespace
 }  // namespace deeptm_tensorflow
+
+const char* deeptm_adapter::config_variable() { return "DEEPTM_CONFIG"; }
+
+const char* deeptm_adapter::unusable() {
+  const char* bfc = std::getenv("TF_CPU_ALLOCATOR_USE_BFC");
+  if (bfc == nullptr || std::strcmp(bfc, "0") == 0 || std::strcmp(bfc, "false") == 0) return nullptr;
+  return "TF_CPU_ALLOCATOR_USE_BFC hides tensors from DeepTM: unset it";
+}
 
 namespace tensorflow {
 

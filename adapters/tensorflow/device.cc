@@ -16,6 +16,10 @@
 #include "tensorflow/core/public/session_options.h"
 
 namespace deeptm_tensorflow {
+
+using deeptm_adapter::runtime;
+using deeptm_adapter::say;
+
 namespace {
 
 void begin(deeptm_scope& scope, const KernelInfo& info, tensorflow::OpKernelContext& context) {

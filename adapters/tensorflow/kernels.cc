@@ -10,6 +10,10 @@
 #include "tensorflow/core/framework/node_def.pb.h"
 
 namespace deeptm_tensorflow {
+
+using deeptm_adapter::runtime;
+using deeptm_adapter::say;
+
 namespace {
 
 // What counting FLOPs and bytes takes.

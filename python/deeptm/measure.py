@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a workload measures: seconds and loss of each step, resident memory, digests of what was learned."""
+"""What a Keras workload measures: seconds and loss of each step."""
 
-import hashlib
-import pathlib
-import sys
 import time
 
 import keras
-import numpy as np
+
+from deeptm.measuring import Warmup
 
 
 class StepRecorder(keras.callbacks.Callback):
@@ -37,46 +35,14 @@ class TimedSteps(StepRecorder):
 
     def __init__(self, steps, warmup, warmup_seconds=0.0, progress=None):
         super().__init__()
-        self.warmup = warmup
-        self._steps, self._warmup_seconds, self._progress = steps, warmup_seconds, progress
-        self._warming = warmup_seconds > 0
+        self._clock, self._progress = Warmup(steps, warmup, warmup_seconds), progress
+
+    @property
+    def warmup(self):
+        return self._clock.warmup
 
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch, logs)
-        done = len(self.seconds)
-        if self._warming:
-            self._warming = sum(self.seconds) < self._warmup_seconds
-            self.warmup = max(self.warmup, done + self._warming)
-        total = self.warmup + self._steps
+        self.model.stop_training = self._clock.done(self.seconds)
         if self._progress:
-            self._progress.step(done, total, self.seconds[-1], self.losses[-1])
-        self.model.stop_training = done == total
-
-
-class Progress:
-    """One line on stderr: rewritten in place on a terminal, else a line for each step."""
-
-    def __init__(self, name, stream=sys.stderr):
-        self._name, self._stream = name, stream
-        self._in_place = stream.isatty()
-
-    def step(self, number, total, seconds, loss):
-        line = f"{self._name}: step {number}/{total}, {seconds:.2f} s, loss {loss:.4f}"
-        last = number == total
-        text = f"\r\x1b[K{line}" + ("\n" if last else "") if self._in_place else line + "\n"
-        self._stream.write(text)
-        self._stream.flush()
-
-
-def digest(values):
-    """SHA-256 over the bytes of all variables, tensors or arrays in order, in hexadecimal."""
-    total = hashlib.sha256()
-    for value in values:
-        total.update(np.ascontiguousarray(value).tobytes())
-    return total.hexdigest()
-
-
-def resident_bytes():
-    """(highest so far, now) of this process, as Linux counts them: VmHWM and VmRSS."""
-    fields = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
-    return tuple(int(fields[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS"))
+            self._progress.step(len(self.seconds), self._clock.total(), self.seconds[-1], self.losses[-1])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bounded fast memory for a process that runs already, such as a notebook's kernel."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -10,7 +11,7 @@ import sys
 
 from deeptm.errors import BadInput
 
-FRAMEWORKS = ("tensorflow",)
+FRAMEWORKS = ("tensorflow", "torch")
 
 
 def find_program():
@@ -47,3 +48,17 @@ def enable(fast, **options):
     os.environ.update(environment["set"])
     for name in environment["unset"]:
         os.environ.pop(name, None)
+    # PyTorch looks there for what it loads; other processes will find it by themselves.
+    for folder in environment["set"].get("PYTHONPATH", "").split(os.pathsep):
+        if folder and folder not in sys.path:
+            sys.path.append(folder)
+
+
+def step():
+    """Says that a training step of a PyTorch script ends here, for loops whose steps DeepTM does not recognise (docs/pytorch.md).
+
+    Does nothing where the process does not run under DeepTM.
+    """
+    adapter = os.environ.get("DEEPTM_PYTORCH_ADAPTER")
+    if adapter and "torch" in sys.modules:
+        ctypes.PyDLL(adapter).deeptm_pytorch_step()

@@ -123,7 +123,7 @@ def _cause(error):
 def train(options):
     """Trains as asked; the measured values, ready for JSON."""
     tf, keras = _import_tensorflow(options)
-    from deeptm import data, measure
+    from deeptm import data, measure, measuring
 
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
@@ -138,13 +138,13 @@ def train(options):
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     shown = options.progress or sys.stderr.isatty()
-    progress = measure.Progress(options.model) if shown else None
+    progress = measuring.Progress(options.model) if shown else None
     recorder = measure.TimedSteps(options.steps, options.warmup, options.warmup_seconds, progress)
     try:
         model.fit(dataset, epochs=1, shuffle=False, callbacks=[recorder], verbose=0)
     except tf.errors.ResourceExhaustedError as error:
         raise TrainingFailed(_cause(error)) from error
-    peak_rss_bytes, rss_bytes_after = measure.resident_bytes()
+    peak_rss_bytes, rss_bytes_after = measuring.resident_bytes()
 
     result = {key: getattr(options, key) for key in ("model", "batch", "image", "steps", "data", "seed")}
     result |= {
@@ -168,8 +168,8 @@ def train(options):
     }
     if options.digest:
         result["digest"] = {
-            "weights": measure.digest(model.weights),
-            "optimizer": measure.digest(model.optimizer.variables),
+            "weights": measuring.digest(model.weights),
+            "optimizer": measuring.digest(model.optimizer.variables),
         }
     return result
 
@@ -187,7 +187,7 @@ def write_json(path, value):
             raise
 
 
-def main(arguments=None):
+def main(arguments=None, train=train):
     try:
         options = parse(arguments)
         write_json(options.output, train(options))

@@ -54,6 +54,7 @@ class TensorAllocator {
   void for_each_live(const std::function<void(void*, std::uint64_t)>& visit);
   bool owns(const void* address) const { return pager_.contains(address); }
   std::uint64_t requested_bytes(const void* tensor) const;
+  std::uint64_t micro_bytes() const { return micro_bytes_; }  // of the arena's part for them
   AllocatorStats stats() const;
 
  private:

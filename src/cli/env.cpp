@@ -59,7 +59,9 @@ int run(const Options& options) {
   const auto stack = find_stack_for(command);
   if (!stack) return refuse(stack.error().message, kFailed);
   Environment environment = clean_environment();
-  load_adapter(environment, stack->adapter.library, runtime_config(*settings, stack->adapter, {}, {}));
+  for (const Adapter& adapter : stack->adapters) {
+    load_adapter(environment, adapter, runtime_config(*settings, adapter, {}, {}));
+  }
   print(variables_of(Environment::current()), variables_of(environment), options.json);
   return 0;
 }

@@ -112,9 +112,15 @@ Result<MemorySettings> settings_of(const MemoryOptions& memory, const FollowOpti
   return emulation.given() ? emulation.settings(memory, follow, batch) : follow.settings(memory, batch);
 }
 
-Result<void> check_framework(const MemorySettings& settings, const Adapter& adapter) {
+Result<void> check_framework(const MemorySettings& settings, const std::vector<Adapter>& adapters) {
   const auto& followed = settings.planning.followed;
-  return followed ? deeptm::check_framework(followed->framework, adapter.framework) : Result<void>();
+  Result<void> same;
+  for (const Adapter& adapter : adapters) {
+    if (!followed) break;
+    same = deeptm::check_framework(followed->framework, adapter.framework);
+    if (same) break;
+  }
+  return same;
 }
 
 }  // namespace deeptm::cli

@@ -33,6 +33,6 @@ Result<MemorySettings> settings_of(const MemoryOptions& memory, const FollowOpti
                                    const EmulationOptions& emulation, std::uint32_t batch);
 
 // Whether the step of a plan to follow was recorded with the run's framework.
-Result<void> check_framework(const MemorySettings& settings, const Adapter& adapter);
+Result<void> check_framework(const MemorySettings& settings, const std::vector<Adapter>& adapters);
 
 }  // namespace deeptm::cli

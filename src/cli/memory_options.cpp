@@ -22,6 +22,13 @@ void MemoryOptions::add_to(CLI::App& app) {
       ->check(CLI::IsMember({"auto", "move", "mremap"}));
 }
 
+void MemoryOptions::add_processes_to(CLI::App& app) {
+  app.add_option("--processes", processes,
+                 "processes of the command that train and share the limit evenly, as those of torchrun")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+}
+
 Result<MemorySettings> MemoryOptions::settings() const {
   MemorySettings settings;
   const auto limit = parse_fast_limit(fast);
@@ -37,6 +44,7 @@ Result<MemorySettings> MemoryOptions::settings() const {
     settings.chunk_bytes = *bytes;
   }
   settings.workers = workers;
+  settings.processes = processes;
   settings.remap = remap;
   const auto warnings = check_settings(settings);
   if (!warnings) return tl::unexpected(warnings.error());

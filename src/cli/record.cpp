@@ -46,7 +46,7 @@ tl::expected<StepGraph, int> record_batch(const Options& options, const Stack& s
   settings.record_file = file;
   std::error_code error;
   std::filesystem::remove(file, error);
-  const Experiment experiment(stack.installation, stack.python, stack.adapter, workload,
+  const Experiment experiment(stack.installation, stack.python, stack.adapters.front(), workload,
                               std::filesystem::absolute(options.results), say);
   const auto measured = experiment.run_managed("record", {}, settings);
   if (!measured) return tl::unexpected(refuse(measured.error().message, measured.error().exit_code));
@@ -104,7 +104,7 @@ int run(const Options& options) {
   std::error_code error;
   std::filesystem::create_directories(options.folder, error);
   if (error) return refuse(fmt::format("record: {}: {}", options.folder, error.message()));
-  const auto stack = find_stack();
+  const auto stack = find_stack(workload_framework(options.workload));
   if (!stack) return refuse(stack.error().message, kFailed);
   auto recorded = nlohmann::json::object();
   for (const std::string& model : options.models) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// deeptm run: any command, its TensorFlow tensors in bounded fast memory.
+// deeptm run: any command, the tensors of its framework in bounded fast memory.
 #include <chrono>
 #include <memory>
 
@@ -66,16 +66,21 @@ int run(Options& options, std::vector<std::string> command) {
 
   const auto stack = find_stack_for(command);
   if (!stack) return refuse(stack.error().message, kFailed);
-  if (auto same = check_framework(*settings, stack->adapter); !same) return refuse("run: " + same.error().message);
-  const auto done = run_managed(*settings, stack->adapter, command, clean_environment(), 0, watch_of(options.progress));
+  if (auto same = check_framework(*settings, stack->adapters); !same) return refuse("run: " + same.error().message);
+  const auto done =
+      run_managed(*settings, stack->adapters, command, clean_environment(), 0, watch_of(options.progress));
   if (const auto shown = options.progress ? progress_line() : nullptr) shown("");
   if (!done) return refuse(done.error().message, 127);
 
   for (const std::string& line : summarize(done->figures, done->outcome)) say(line);
+  for (std::size_t i = 0; i < done->others.size(); ++i) {
+    for (const std::string& line : summarize(done->others[i], {})) say(fmt::format("process {}: {}", i + 2, line));
+  }
   if (const auto run = emulated(*settings, *done)) {
     for (const std::string& line : emulation_lines(*run)) say(line);
   }
-  if (done->figures.training_steps != 0 && !chooses_inter_op_threads(Environment::current())) {
+  if (done->figures.training_steps != 0 && done->figures.framework.starts_with("tensorflow") &&
+      !chooses_inter_op_threads(Environment::current())) {
     say("hint: results are those of TF_NUM_INTEROP_THREADS=1 without DeepTM; "
         "stock TensorFlow with more of them does not repeat its own");
   }
@@ -91,10 +96,11 @@ int run(Options& options, std::vector<std::string> command) {
 }  // namespace
 
 Subcommand add_run(CLI::App& app, const std::vector<std::string>& command) {
-  auto* sub =
-      app.add_subcommand("run", "run a command (behind --) whose TensorFlow tensors live in bounded fast memory");
+  auto* sub = app.add_subcommand(
+      "run", "run a command (behind --) whose tensors (TensorFlow, PyTorch) live in bounded fast memory");
   auto options = std::make_shared<Options>();
   options->memory.add_to(*sub);
+  options->memory.add_processes_to(*sub);
   auto* fast = sub->get_option("--fast")->required(false);
   fast->description(fast->get_description() + "; required, unless a plan has its limit");
   options->follow.add_to(*sub);

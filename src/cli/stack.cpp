@@ -32,43 +32,50 @@ fs::path in_path(const std::string& name) {
   return {};
 }
 
-std::string no_tensorflow(const std::string& python) {
+std::string no_framework(const std::string& python, std::optional<FrameworkKind> wanted) {
+  const FrameworkTraits& traits = traits_of(wanted.value_or(FrameworkKind::kTensorFlow));
   return fmt::format(
-      "{} has no TensorFlow: pip install tensorflow-cpu=={}, or `make build` in a checkout, which makes "
-      "an environment of its own",
-      python, kTestedTensorFlow);
+      "{} has no {}: pip install {}, or `make build` in a checkout, which makes an environment of its own", python,
+      wanted ? std::string(traits.title) : "TensorFlow or PyTorch", traits.package);
 }
 
-// The first of the candidates that is there and has TensorFlow.
-Result<Framework> first_with_tensorflow(const std::vector<fs::path>& candidates) {
+// Of the first of the candidates that is there and has some: all that it has, or the wanted one.
+Result<std::vector<Framework>> first_with_frameworks(const std::vector<fs::path>& candidates,
+                                                     std::optional<FrameworkKind> wanted = std::nullopt) {
   std::string last;
   for (const fs::path& python : candidates) {
     if (python.empty() || !is_program(python)) continue;
-    auto found = find_tensorflow(python);
-    if (!found) return tl::unexpected(found.error());
-    if (*found) return **found;
+    auto found = find_frameworks(python);
+    if (!found) return found;
+    if (wanted) std::erase_if(*found, [&](const Framework& framework) { return framework.kind != *wanted; });
+    if (!found->empty()) return found;
     last = python.string();
   }
   return fail(last.empty() ? "no python3 in PATH: install python3, or run `make build` in a checkout"
-                           : no_tensorflow(last));
+                           : no_framework(last, wanted));
 }
 
-Result<Stack> complete(const Installation& installation, const Framework& framework) {
-  auto library = ensure_adapter(installation, framework, [](const std::string& line) { say(line); });
-  if (!library) return tl::unexpected(library.error());
-  return Stack{installation, framework.python, {*library, "tensorflow " + framework.version}};
+Result<Stack> complete(const Installation& installation, const std::vector<Framework>& frameworks) {
+  Stack stack{installation, frameworks.front().python, {}};
+  for (const Framework& framework : frameworks) {
+    auto library = ensure_adapter(installation, framework, [](const std::string& line) { say(line); });
+    if (!library) return tl::unexpected(library.error());
+    stack.adapters.push_back(
+        {framework.kind, *library, framework.name(), installation.adapter_folder / "torch/autoload"});
+  }
+  return stack;
 }
 
 bool is_python(const fs::path& program) { return program.filename().string().starts_with("python"); }
 
 }  // namespace
 
-Result<Stack> find_stack() {
+Result<Stack> find_stack(FrameworkKind kind) {
   const auto installation = this_installation();
   if (!installation) return tl::unexpected(installation.error());
-  const auto framework = first_with_tensorflow({installation->own_python, in_path("python3")});
-  if (!framework) return tl::unexpected(framework.error());
-  return complete(*installation, *framework);
+  const auto frameworks = first_with_frameworks({installation->own_python, in_path("python3")}, kind);
+  if (!frameworks) return tl::unexpected(frameworks.error());
+  return complete(*installation, *frameworks);
 }
 
 Result<Stack> find_stack_for(std::vector<std::string>& arguments) {
@@ -78,14 +85,15 @@ Result<Stack> find_stack_for(std::vector<std::string>& arguments) {
   // Another program (a script, a shell) starts its python by itself: most likely the one in PATH.
   const fs::path python = is_python(arguments[0]) ? program : in_path("python3");
   const bool bare = arguments[0] == "python" || arguments[0] == "python3";
-  const auto framework =
-      first_with_tensorflow({python, bare || !is_python(arguments[0]) ? installation->own_python : fs::path{}});
-  if (!framework) return tl::unexpected(framework.error());
-  if (bare && framework->python != python) {
-    say(fmt::format("{} has no TensorFlow; using {}", arguments[0], framework->python.string()));
-    arguments[0] = framework->python.string();
+  const auto frameworks =
+      first_with_frameworks({python, bare || !is_python(arguments[0]) ? installation->own_python : fs::path{}});
+  if (!frameworks) return tl::unexpected(frameworks.error());
+  const fs::path& found = frameworks->front().python;
+  if (bare && found != python) {
+    say(fmt::format("{} has no TensorFlow or PyTorch; using {}", arguments[0], found.string()));
+    arguments[0] = found.string();
   }
-  return complete(*installation, *framework);
+  return complete(*installation, *frameworks);
 }
 
 Environment clean_environment() {
@@ -105,15 +113,18 @@ std::vector<Finding> probe_stack() {
     findings.push_back({"installation", Health::kFailure, "not whole", installation.error().message});
     return findings;
   }
-  const auto framework = first_with_tensorflow({installation->own_python, in_path("python3")});
-  if (!framework) {
-    findings.push_back({"tensorflow", Health::kFailure, "none", framework.error().message});
+  const auto frameworks = first_with_frameworks({installation->own_python, in_path("python3")});
+  if (!frameworks) {
+    findings.push_back({"framework", Health::kFailure, "none", frameworks.error().message});
     return findings;
   }
-  const bool tested = framework->version == kTestedTensorFlow;
-  findings.push_back({"tensorflow", tested ? Health::kOk : Health::kWarning,
-                      fmt::format("{} of {}", framework->version, framework->python.string()),
-                      tested ? "" : fmt::format("tested with {}: the adapter may not compile", kTestedTensorFlow)});
+  for (const Framework& found : *frameworks) {
+    const bool tested = found.is_tested();
+    findings.push_back(
+        {std::string(found.traits().name), tested ? Health::kOk : Health::kWarning,
+         fmt::format("{} of {}", found.version, found.python.string()),
+         tested ? "" : fmt::format("tested with {}: the adapter may not compile", found.traits().tested)});
+  }
   const auto cache = adapter_cache();
   findings.push_back(cache ? Finding{"adapter cache", Health::kOk, cache->string(), ""}
                            : Finding{"adapter cache", Health::kFailure, "not usable", cache.error().message});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// deeptm train: a built-in model in bounded fast memory, compared with stock TensorFlow and checked against it.
+// deeptm train: a built-in model in bounded fast memory, compared with the stock framework and checked against it.
 #include <fmt/format.h>
 
 #include <memory>
@@ -90,8 +90,8 @@ void print_times(const Options& options, const RunRecord& record) {
   fmt::print("step: {} (median of {} steps)\n", format_seconds(*record.step_seconds), options.workload.steps);
   const auto against = [&](const std::optional<double>& stock, std::string_view name) {
     if (!stock) return;
-    fmt::print("performance: {:.3f} of stock TensorFlow {} ({})\n", *stock / *record.step_seconds, name,
-               format_seconds(*stock));
+    fmt::print("performance: {:.3f} of stock {} {} ({})\n", *stock / *record.step_seconds, title_of(options.workload),
+               name, format_seconds(*stock));
   };
   const bool deterministic = !options.compare;
   against(record.step_seconds_stock,
@@ -99,10 +99,10 @@ void print_times(const Options& options, const RunRecord& record) {
   against(record.step_seconds_stock_defaults, "with its default threads");
 }
 
-void print_check(const RunRecord& record) {
+void print_check(const Options& options, const RunRecord& record) {
   if (!record.differences) return;
   if (record.differences->empty()) {
-    fmt::print("check: bit-identical to stock TensorFlow (losses, weights, optimizer state)\n");
+    fmt::print("check: bit-identical to stock {} (losses, weights, optimizer state)\n", title_of(options.workload));
   }
   for (const std::string& difference : *record.differences) fmt::print("check: DIFFERS from stock: {}\n", difference);
 }
@@ -155,11 +155,11 @@ int run(Options& options) {
   if (!settings) return refuse("train: " + settings.error().message);
   if (auto works = check_output(options.json); !works) return refuse("train: --json " + works.error().message);
   if (auto works = options.report.prepare(*settings); !works) return refuse("train: " + works.error().message);
-  const auto stack = find_stack();
+  const auto stack = find_stack(workload_framework(options.workload));
   if (!stack) return refuse(stack.error().message, kFailed);
-  if (auto same = check_framework(*settings, stack->adapter); !same) return refuse("train: " + same.error().message);
+  if (auto same = check_framework(*settings, stack->adapters); !same) return refuse("train: " + same.error().message);
   RunRecord record = record_for(options, *settings);
-  const Experiment experiment(stack->installation, stack->python, stack->adapter, options.workload,
+  const Experiment experiment(stack->installation, stack->python, stack->adapters.front(), options.workload,
                               std::filesystem::absolute(options.results), say);
 
   // The share is of the peak of what is run: deterministic operations need other tensors.
@@ -175,7 +175,7 @@ int run(Options& options) {
   if (!done) return refuse(done.error().message, done.error().exit_code);
 
   settings->emulation ? print_emulated(options, record) : print_result(options, record);
-  print_check(record);
+  print_check(options, record);
   const auto file = experiment.folder() / "run.json";
   const auto json = to_json(record);
   if (auto written = write_json(file, json); !written) return refuse(written.error().message, kFailed);
@@ -206,7 +206,7 @@ Subcommand add_train(CLI::App& app) {
   sub->add_option("--inter-op", options->inter_op, "operations at a time; 0: TensorFlow's own choice")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  sub->add_flag("--compare", options->compare, "run stock TensorFlow in alternation and print the performance");
+  sub->add_flag("--compare", options->compare, "run the stock framework in alternation and print the performance");
   sub->add_option("--rounds", options->rounds, "alternations of --compare and --emulate")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -5,6 +5,9 @@ namespace deeptm::cli {
 
 void add_workload_options(CLI::App& app, Workload& workload) {
   const CLI::Range positive(1, 1'000'000);
+  app.add_option("--framework", workload.framework, "tensorflow or torch")
+      ->check(CLI::IsMember({"tensorflow", "torch"}))
+      ->capture_default_str();
   app.add_option("--batch", workload.batch, "samples of a step")->check(positive)->capture_default_str();
   app.add_option("--image", workload.image, "pixels of a side, or tokens of a sequence [the model's own]")
       ->check(positive);

@@ -31,39 +31,44 @@ std::vector<std::string> compiler() {
   return words.empty() ? std::vector<std::string>{"c++"} : words;
 }
 
-// The ABI of the TensorFlow wheels from PyPI; the layout of its classes depends on NDEBUG and on Eigen's alignment.
-std::vector<std::string> flags(const Installation& installation, const Framework& framework) {
-  const std::string tensorflow = framework.folder.string(), library = installation.library.parent_path().string();
-  return {"-std=c++17",
-          "-O2",
-          "-fPIC",
-          "-shared",
-          "-fvisibility=hidden",
-          "-w",
-          "-DNDEBUG",
-          "-D_GLIBCXX_USE_CXX11_ABI=1",
-          "-DEIGEN_MAX_ALIGN_BYTES=64",
-          "-I" + installation.include_folder.string(),
-          "-isystem",
-          tensorflow + "/include",
-          "-L" + tensorflow,
-          "-l:libtensorflow_framework.so.2",
-          "-Xlinker",
-          "-rpath=" + tensorflow,
-          "-L" + library,
-          "-ldeeptm",
-          "-Xlinker",
-          "-rpath=" + library};
+// Standard, headers and libraries of a framework.
+std::vector<std::string> flags_of(const Framework& framework) {
+  const std::string folder = framework.folder.string();
+  if (framework.kind == FrameworkKind::kPyTorch) {
+    return {
+        "-std=c++20",           "-isystem", folder + "/include", "-isystem", folder + "/include/torch/csrc/api/include",
+        "-L" + folder + "/lib", "-lc10",    "-ltorch_cpu",       "-Xlinker", "-rpath=" + folder + "/lib"};
+  }
+  return {"-std=c++17",  "-DEIGEN_MAX_ALIGN_BYTES=64",      "-isystem", folder + "/include",
+          "-L" + folder, "-l:libtensorflow_framework.so.2", "-Xlinker", "-rpath=" + folder};
 }
 
-Result<std::vector<fs::path>> sources(const fs::path& folder) {
+// The ABI of the wheels from PyPI; the layout of their classes depends on NDEBUG, TensorFlow's on Eigen's alignment
+// too.
+std::vector<std::string> flags(const Installation& installation, const Framework& framework) {
+  const std::string library = installation.library.parent_path().string();
+  std::vector<std::string> all = {
+      "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-w", "-DNDEBUG", "-D_GLIBCXX_USE_CXX11_ABI=1"};
+  all.push_back("-I" + installation.include_folder.string());
+  all.push_back("-I" + (installation.adapter_folder / "common").string());
+  const auto own = flags_of(framework);
+  all.insert(all.end(), own.begin(), own.end());
+  all.insert(all.end(), {"-L" + library, "-ldeeptm", "-Xlinker", "-rpath=" + library});
+  return all;
+}
+
+// What all adapters share, and the framework's own.
+Result<std::vector<fs::path>> sources(const fs::path& adapters, const Framework& framework) {
   std::vector<fs::path> files;
-  std::error_code code;
-  for (const auto& entry : fs::directory_iterator(folder, code)) {
-    const auto extension = entry.path().extension();
-    if (extension == ".cc" || extension == ".h") files.push_back(entry.path());
+  for (const fs::path& folder : {adapters / "common", adapters / framework.traits().name}) {
+    const std::size_t before = files.size();
+    std::error_code code;
+    for (const auto& entry : fs::directory_iterator(folder, code)) {
+      const auto extension = entry.path().extension();
+      if (extension == ".cc" || extension == ".h") files.push_back(entry.path());
+    }
+    if (files.size() == before) return fail(fmt::format("{}: the adapter's sources are not there", folder.string()));
   }
-  if (files.empty()) return fail(fmt::format("{}: the adapter's sources are not there", folder.string()));
   std::sort(files.begin(), files.end());
   return files;
 }
@@ -106,7 +111,7 @@ std::optional<fs::path> kept(const fs::path& folder, const std::string& name) {
 Result<fs::path> compile(const std::vector<fs::path>& files, const std::vector<std::string>& arguments,
                          const Framework& framework, const fs::path& folder, const std::string& name) {
   const fs::path log = folder / (name + ".log");
-  // One translation unit: TensorFlow's headers, which take nearly all the time, are read once.
+  // One translation unit: a framework's headers, which take nearly all the time, are read once.
   std::string unit;
   for (const fs::path& file : files) {
     if (file.extension() == ".cc") unit += fmt::format("#include \"{}\"\n", file.string());
@@ -123,10 +128,9 @@ Result<fs::path> compile(const std::vector<fs::path>& files, const std::vector<s
   if (!done) return fail(fmt::format("the adapter needs a C++ compiler: {}; install g++", done.error().message));
   if (done->exit_code != 0) {
     fs::remove(built, ignored);
-    const bool tested = framework.version == kTestedTensorFlow;
-    return fail(fmt::format("the adapter does not compile against TensorFlow {}{}; the compiler's words are in {}",
-                            framework.version, tested ? "" : fmt::format(" (tested with {})", kTestedTensorFlow),
-                            log.string()));
+    const std::string tested = framework.is_tested() ? "" : fmt::format(" (tested with {})", framework.traits().tested);
+    return fail(fmt::format("the adapter does not compile against {}{}; the compiler's words are in {}",
+                            framework.title(), tested, log.string()));
   }
   fs::remove(log, ignored);
   const auto contents = read_file(built);
@@ -173,16 +177,17 @@ Result<fs::path> adapter_cache() {
 
 Result<fs::path> ensure_adapter(const Installation& installation, const Framework& framework,
                                 const std::function<void(const std::string&)>& progress) {
-  const auto files = sources(installation.adapter_folder / "tensorflow");
+  const auto files = sources(installation.adapter_folder, framework);
   if (!files) return tl::unexpected(files.error());
   const auto folder = adapter_cache();
   if (!folder) return folder;
   const std::vector<std::string> arguments = flags(installation, framework);
   const auto print = fingerprint(*files, installation, arguments);
   if (!print) return tl::unexpected(print.error());
-  const std::string name = fmt::format("tensorflow-{}-deeptm-{}-{}", framework.version, DEEPTM_VERSION, *print);
+  const std::string name =
+      fmt::format("{}-{}-deeptm-{}-{}", framework.traits().name, framework.version, DEEPTM_VERSION, *print);
   if (auto found = kept(*folder, name)) return *found;
-  progress(fmt::format("building the adapter for TensorFlow {} (once, about ten seconds)", framework.version));
+  progress(fmt::format("building the adapter for {} (once, up to half a minute)", framework.title()));
   return compile(*files, arguments, framework, *folder, name);
 }
 

@@ -11,7 +11,7 @@
 
 namespace deeptm {
 
-// The adapter's shared object for this TensorFlow: compiled the first time, about ten seconds, and kept in a folder of
+// The adapter's shared object for this framework: compiled the first time, 10 to 30 seconds, and kept in a folder of
 // the user's own, by the versions of both, the sources, the flags and the compiler. `progress` gets a line before a
 // compilation. Two processes may race: each builds for itself and the last rename wins.
 Result<std::filesystem::path> ensure_adapter(const Installation& installation, const Framework& framework,

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "launch/managed_run.h"
+
 namespace deeptm {
 namespace {
 
@@ -67,6 +69,11 @@ std::vector<std::string> drop_hostile_settings(Environment& environment) {
       notes.emplace_back("automatic XLA compilation (TF_XLA_FLAGS) is off: it would hide the kernels of a step");
     }
   }
+  if (const char* autoload = environment.get("TORCH_DEVICE_BACKEND_AUTOLOAD");
+      autoload != nullptr && autoload[0] == '0') {
+    environment.unset("TORCH_DEVICE_BACKEND_AUTOLOAD");
+    notes.emplace_back("TORCH_DEVICE_BACKEND_AUTOLOAD=0 is ignored: PyTorch would not load the adapter");
+  }
   return notes;
 }
 
@@ -78,8 +85,16 @@ void use_one_inter_op_thread(Environment& environment) {
   if (!chooses_inter_op_threads(environment)) environment.set("TF_NUM_INTEROP_THREADS", "1");
 }
 
-void load_adapter(Environment& environment, const std::filesystem::path& adapter, std::string_view config_json) {
-  environment.set("TF_PLUGGABLE_DEVICE_LIBRARY_PATH", adapter.string());
+void load_adapter(Environment& environment, const Adapter& adapter, std::string_view config_json) {
+  if (adapter.kind == FrameworkKind::kPyTorch) {
+    const char* before = environment.get("PYTHONPATH");
+    const std::string own = adapter.autoload.string();
+    environment.set("PYTHONPATH", before == nullptr || *before == '\0' ? own : fmt::format("{}:{}", own, before));
+    environment.set("DEEPTM_PYTORCH_ADAPTER", adapter.library.string());
+    environment.set("DEEPTM_PYTORCH_CONFIG", config_json);
+    return;
+  }
+  environment.set("TF_PLUGGABLE_DEVICE_LIBRARY_PATH", adapter.library.string());
   environment.set("DEEPTM_CONFIG", config_json);
 }
 

@@ -46,9 +46,10 @@ std::string steps_of(const Workload& workload) {
 }  // namespace
 
 nlohmann::json to_json(const Workload& workload) {
-  nlohmann::json out = {{"model", workload.model},   {"batch", workload.batch},          {"steps", workload.steps},
-                        {"data", workload.data},     {"optimizer", workload.optimizer},  {"seed", workload.seed},
-                        {"warmup", workload.warmup}, {"batch_norm", workload.batch_norm}};
+  nlohmann::json out = {
+      {"framework", workload.framework}, {"model", workload.model},   {"batch", workload.batch},
+      {"steps", workload.steps},         {"data", workload.data},     {"optimizer", workload.optimizer},
+      {"seed", workload.seed},           {"warmup", workload.warmup}, {"batch_norm", workload.batch_norm}};
   out["warmup_seconds"] = workload.warmup_seconds;
   out["image"] = workload.image ? nlohmann::json(*workload.image) : nlohmann::json(nullptr);
   return out;
@@ -75,7 +76,7 @@ Attempt<MeasuredRun> Experiment::run(const std::string& name, const Workload& wo
   MeasuredRun measured;
   Outcome outcome;
   if (settings != nullptr) {
-    const auto managed = deeptm::run_managed(*settings, adapter_, arguments, environment_, workload.steps);
+    const auto managed = deeptm::run_managed(*settings, {adapter_}, arguments, environment_, workload.steps);
     if (!managed) return failed(managed.error().message);
     outcome = managed->outcome;
     measured.figures = managed->figures;
@@ -101,7 +102,7 @@ Attempt<MeasuredRun> Experiment::run(const std::string& name, const Workload& wo
 }
 
 Attempt<MeasuredRun> Experiment::run_stock(const std::string& name, const WorkloadMode& mode) const {
-  say_(fmt::format("{}: {} of stock TensorFlow{}", name, steps_of(workload_),
+  say_(fmt::format("{}: {} of stock {}{}", name, steps_of(workload_), title_of(workload_),
                    mode.inter_op == 0 ? " with its default threads" : ""));
   return run(name, workload_, mode, nullptr);
 }

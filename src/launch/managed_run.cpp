@@ -61,7 +61,7 @@ std::string runtime_config(const MemorySettings& settings, const Adapter& adapte
                            const std::vector<std::string>& arguments) {
   nlohmann::json config;
   if (const auto* bytes = std::get_if<std::uint64_t>(&settings.fast)) {
-    config["fast_bytes"] = *bytes;
+    config["fast_bytes"] = *bytes / settings.processes;
   } else {
     config["fast_percent"] = std::get<Percent>(settings.fast).value;
   }
@@ -85,20 +85,26 @@ std::string runtime_config(const MemorySettings& settings, const Adapter& adapte
   config["command"] = arguments;
   config["framework"] = adapter.framework;
   if (!files.telemetry.empty()) {
-    config["telemetry"] = files.telemetry;
+    config["telemetry"] = files.telemetry.front();
     config["launcher"] = ::getpid();
+    if (files.telemetry.size() > 1)
+      config["more_telemetry"] = std::vector<std::string>(files.telemetry.begin() + 1, files.telemetry.end());
   }
   if (!files.emulation.empty()) config["emulation_file"] = files.emulation;
   // Arguments need not be UTF-8; the record shows them as well as it can.
   return config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& adapter,
+Result<ManagedRun> run_managed(const MemorySettings& settings, const std::vector<Adapter>& adapters,
                                const std::vector<std::string>& arguments, Environment environment,
                                std::size_t training_steps, const RunWatch& watch) {
-  const auto telemetry = SharedTelemetry::create();
-  if (!telemetry) return tl::unexpected(telemetry.error());
-  RunFiles files{.telemetry = telemetry->path()};
+  std::vector<SharedTelemetry> telemetry;
+  RunFiles files;
+  for (std::uint32_t i = 0; i < settings.processes; ++i) {
+    auto made = SharedTelemetry::create();
+    if (!made) return tl::unexpected(made.error());
+    files.telemetry.push_back(telemetry.emplace_back(std::move(*made)).path());
+  }
   std::vector<MemoryFile> kept;
   const auto keep = [&](const char* name, const std::string& contents, std::string& path) -> Result<void> {
     auto file = MemoryFile::with(name, contents);
@@ -114,14 +120,21 @@ Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& ad
     if (made) made = keep("machine", followed->machine, files.machine);
   }
   if (!made) return tl::unexpected(made.error());
-  load_adapter(environment, adapter.library, runtime_config(settings, adapter, files, arguments));
-  RunProgress progress(**telemetry);
+  for (const Adapter& adapter : adapters) {
+    load_adapter(environment, adapter, runtime_config(settings, adapter, files, arguments));
+  }
+  RunProgress progress(*telemetry.front());
   const auto tell = [&] {
     if (const auto line = progress.line(now_nanoseconds())) watch.tell(*line);
   };
   const auto outcome = supervise({arguments, environment.lines()}, {watch.every, tell});
   if (!outcome) return tl::unexpected(outcome.error());
-  return ManagedRun{*outcome, read_figures(**telemetry, training_steps)};
+  ManagedRun run{*outcome, read_figures(*telemetry.front(), training_steps)};
+  for (std::size_t i = 1; i < telemetry.size(); ++i) {
+    auto figures = read_figures(*telemetry[i], training_steps);
+    if (figures.managed) run.others.push_back(std::move(figures));
+  }
+  return run;
 }
 
 }  // namespace deeptm

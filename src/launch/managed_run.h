@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "launch/environment.h"
 #include "launch/figures.h"
+#include "launch/framework.h"
 #include "launch/slow_place.h"
 #include "launch/supervise.h"
 
@@ -53,6 +54,7 @@ struct MemorySettings {
   std::uint64_t chunk_bytes = 0;  // 0: chosen by the runtime
   std::optional<std::uint32_t> workers;
   std::string remap = "auto";
+  std::uint32_t processes = 1;          // that share the limit evenly
   std::filesystem::path record_file;    // "": nothing is recorded
   std::filesystem::path plan_folder{};  // "": plans are not kept
   PlanningSettings planning{};
@@ -60,13 +62,16 @@ struct MemorySettings {
 };
 
 struct Adapter {
+  FrameworkKind kind = FrameworkKind::kTensorFlow;
   std::filesystem::path library;
-  std::string framework;  // "tensorflow 2.21.0"
+  std::string framework;             // "tensorflow 2.21.0"
+  std::filesystem::path autoload{};  // for PyTorch: a folder for Python's path, whose module loads the library
 };
 
 struct ManagedRun {
   Outcome outcome;
-  RunFigures figures;
+  RunFigures figures;                // of the first process
+  std::vector<RunFigures> others{};  // of those that had a share of the limit, too
 };
 
 // Refuses what cannot work before anything is started: the limit above memory, the slow directory unusable. Returns
@@ -75,7 +80,8 @@ Result<std::vector<std::string>> check_settings(const MemorySettings& settings);
 
 // Files that are made for the runtime; "": none.
 struct RunFiles {
-  std::string telemetry{}, emulation{}, plan{}, graph{}, machine{};
+  std::vector<std::string> telemetry{};  // a process each
+  std::string emulation{}, plan{}, graph{}, machine{};
 };
 
 // The text given to the runtime (docs/configuration.md). Without a telemetry file the process is on its own.
@@ -89,7 +95,8 @@ struct RunWatch {
 };
 
 // Figures per step are those of the last `training_steps` training steps; 0 means all.
-Result<ManagedRun> run_managed(const MemorySettings& settings, const Adapter& adapter,
+// Whichever of the adapters' frameworks the command loads first is managed.
+Result<ManagedRun> run_managed(const MemorySettings& settings, const std::vector<Adapter>& adapters,
                                const std::vector<std::string>& arguments, Environment environment,
                                std::size_t training_steps = 0, const RunWatch& watch = {});
 

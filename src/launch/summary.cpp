@@ -71,8 +71,10 @@ void add_hints(const RunFigures& figures, std::vector<std::string>& lines) {
     lines.emplace_back("hint: this kernel lacks UFFDIO_MOVE (Linux 6.8): direct I/O into tensors is not safe");
   }
   if (figures.other_processes != 0) {
-    lines.push_back(fmt::format("warning: {} other process(es) of the run used TensorFlow outside the fast limit",
-                                figures.other_processes));
+    lines.push_back(
+        fmt::format("warning: {} other process(es) of the run trained outside the fast limit: --processes "
+                    "shares it among so many",
+                    figures.other_processes));
   }
 }
 
@@ -100,7 +102,8 @@ std::vector<std::string> summarize(const RunFigures& figures, const Outcome& out
   std::vector<std::string> lines;
   if (outcome.signal != 0) lines.push_back(fmt::format("the command was ended by signal {}", outcome.signal));
   if (!figures.managed) {
-    lines.emplace_back("the command never loaded TensorFlow: nothing was managed, the fast limit held nothing");
+    lines.emplace_back(
+        "the command never made a tensor in TensorFlow or PyTorch: nothing was managed, the fast limit held nothing");
     return lines;
   }
   lines.push_back(steps_line(figures));

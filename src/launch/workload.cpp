@@ -9,11 +9,17 @@
 
 namespace deeptm {
 
+FrameworkKind workload_framework(const Workload& workload) {
+  return workload.framework == "torch" ? FrameworkKind::kPyTorch : FrameworkKind::kTensorFlow;
+}
+
+std::string_view title_of(const Workload& workload) { return traits_of(workload_framework(workload)).title; }
+
 std::vector<std::string> workload_arguments(const std::filesystem::path& python, const Workload& workload,
                                             const WorkloadMode& mode, const std::filesystem::path& output) {
   std::vector<std::string> arguments = {python.string(),
                                         "-m",
-                                        "deeptm.workload",
+                                        workload.framework == "torch" ? "deeptm.torch_workload" : "deeptm.workload",
                                         "--model=" + workload.model,
                                         fmt::format("--batch={}", workload.batch),
                                         fmt::format("--steps={}", workload.steps),

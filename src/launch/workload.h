@@ -7,14 +7,17 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "launch/framework.h"
 
 namespace deeptm {
 
 struct Workload {
   std::string model;
+  std::string framework = "tensorflow";  // or "torch"
   std::uint32_t batch = 16;
   std::optional<std::uint32_t> image;  // the model's own if not given
   std::uint32_t steps = 10, warmup = 2;
@@ -32,6 +35,9 @@ struct WorkloadMode {
 
 std::vector<std::string> workload_arguments(const std::filesystem::path& python, const Workload& workload,
                                             const WorkloadMode& mode, const std::filesystem::path& output);
+
+FrameworkKind workload_framework(const Workload& workload);
+std::string_view title_of(const Workload& workload);  // of its framework: "PyTorch"
 
 struct WorkloadResult {
   double median_step_seconds = 0;

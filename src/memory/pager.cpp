@@ -120,6 +120,11 @@ std::uint32_t Pager::pages_in(std::uint32_t chunk, PageExtent pages) const {
   return std::min(pages.end, (chunk + 1) * per_chunk) - first;
 }
 
+std::vector<PageExtent> Pager::live_pages(std::size_t bytes) {
+  const Lock lock(mutex_);
+  return live_.extents(0, bytes / kPageBytes);
+}
+
 // visit(chunk, how many of the pages are in it) for every chunk that holds one of them.
 template <class Visit>
 void Pager::for_each_chunk(PageExtent pages, Visit visit) {

@@ -142,6 +142,8 @@ class Pager {
 
   // Whether kernels work in slow memory where the bytes are: touches then bring nothing, only a plan moves.
   bool in_place() const { return slow_frames_.has_value(); }
+  // Those of the first `bytes` of the arena that hold a live tensor.
+  std::vector<PageExtent> live_pages(std::size_t bytes);
   // Of a tensor, those in slow memory, as far as can be told without the lock.
   std::uint64_t bytes_in_place(const void* address, std::size_t bytes) const;
   // Whether all of them have frames now, of any kind, as far as can be told without the lock.

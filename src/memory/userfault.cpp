@@ -150,6 +150,14 @@ int Userfault::move(void* to, void* from, std::size_t bytes, std::size_t* moved)
   return error;
 }
 
+int Userfault::copy(void* to, const void* from, std::size_t bytes) const {
+  uffdio_copy request{};
+  request.dst = reinterpret_cast<std::uint64_t>(to);
+  request.src = reinterpret_cast<std::uint64_t>(from);
+  request.len = bytes;
+  return ::ioctl(fd_, UFFDIO_COPY, &request) == 0 ? 0 : errno;
+}
+
 int Userfault::zero_page(void* page) const {
   uffdio_zeropage request{};
   request.range = {reinterpret_cast<std::uint64_t>(page), 4096};

@@ -40,6 +40,8 @@ class Userfault {
   int wake(void* address, std::size_t bytes) const;
   // Moves pages without copying (UFFDIO_MOVE) and wakes who waits at `to`. *moved is set, on errors too.
   int move(void* to, void* from, std::size_t bytes, std::size_t* moved) const;
+  // Fills absent pages with a copy and wakes who waits there; EEXIST at the first that is there.
+  int copy(void* to, const void* from, std::size_t bytes) const;
   // Gives one absent page zeros; EEXIST if it is there.
   int zero_page(void* page) const;
 

@@ -9,7 +9,7 @@
 #include <exception>
 
 #include "deeptm/runtime.h"
-#include "runtime/fork_guard.h"
+#include "runtime/forked_tensors.h"
 #include "runtime/runtime.h"
 
 using deeptm::in_forked_child;
@@ -51,7 +51,10 @@ const char* deeptm_last_error(void) { return last_error.c_str(); }
 
 deeptm_runtime* deeptm_create(const char* config_json, deeptm_log_fn log, char* error, size_t error_bytes) {
   if (exists.exchange(true)) {
-    copy_line("a runtime already exists in this process", error, error_bytes);
+    copy_line(
+        "unmanaged: another framework of this process has the fast limit; the tensors of this one are in ordinary "
+        "memory",
+        error, error_bytes);
     return nullptr;
   }
   deeptm_runtime* made = guarded(

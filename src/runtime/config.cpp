@@ -55,6 +55,15 @@ void read_limit(Fields& fields, FastLimit& fast) {
   }
 }
 
+void read_words(Fields& fields, std::string_view name, std::vector<std::string>& out) {
+  const auto* words = fields.array(name, Need::kOptional);
+  if (words == nullptr) return;
+  for (const auto& word : *words) {
+    if (!word.is_string()) return fields.complain(name, "is a list of words");
+    out.push_back(word.get<std::string>());
+  }
+}
+
 void read_planning(Fields& fields, RuntimeConfig& config) {
   fields.get("policy", config.policy, Need::kOptional);
   choose(fields, "mode", config.mode, kModes);
@@ -104,14 +113,10 @@ Result<RuntimeConfig> parse_config(std::string_view json) {
   fields.get("allow_user_mode_only", config.allow_user_mode_only, Need::kOptional);
   fields.get("record_file", config.record_file, Need::kOptional);
   fields.get("record_steps", config.record_steps, Need::kOptional);
-  if (const auto* words = fields.array("command", Need::kOptional)) {
-    for (const auto& word : *words) {
-      if (!word.is_string()) fields.complain("command", "is a list of words");
-      if (word.is_string()) config.command.push_back(word.get<std::string>());
-    }
-  }
+  read_words(fields, "command", config.command);
   fields.get("framework", config.framework, Need::kOptional);
   fields.get("telemetry", config.telemetry, Need::kOptional);
+  read_words(fields, "more_telemetry", config.more_telemetry);
   read_planning(fields, config);
   fields.get("plan_folder", config.plan_folder, Need::kOptional);
   fields.get("emulation_file", config.emulation_file, Need::kOptional);

@@ -29,9 +29,10 @@ struct RuntimeConfig {
   bool allow_user_mode_only = false;
   std::string record_file;
   std::uint32_t record_steps = 4;
-  std::vector<std::string> command;   // for the record
-  std::string framework;              // "tensorflow 2.21.0"
-  std::string telemetry;              // file of the shared block; empty: none
+  std::vector<std::string> command;         // for the record
+  std::string framework;                    // "tensorflow 2.21.0"
+  std::string telemetry;                    // file of the shared block; empty: none
+  std::vector<std::string> more_telemetry;  // of further ones: as many more processes may have such a limit
   std::string policy = "demand";      // that plans what is recorded; "demand": none, bytes come when they are touched
   CopyMode mode = CopyMode::kAsync;   // of its plans
   std::string machine_file;           // to plan for, or the plan's; empty: measured

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/fork_guard.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <string_view>
 
 namespace deeptm {
 namespace {
 
-// A signal handler and pthread_atfork reach nothing but process-wide state.
+// A signal handler reaches nothing but process-wide state.
 std::atomic<std::uintptr_t> guarded_begin{0}, guarded_end{0};
-std::atomic<bool> child{false};
 struct sigaction previous;
 
 void on_segmentation_fault(int signal, siginfo_t* info, void* context) {
@@ -38,26 +35,17 @@ void on_segmentation_fault(int signal, siginfo_t* info, void* context) {
   }
 }
 
-void after_fork_in_child() {
-  if (guarded_begin.load() == 0) return;
-  child.store(true);
-  struct sigaction action {};
-  action.sa_sigaction = on_segmentation_fault;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  ::sigaction(SIGSEGV, &action, &previous);
-}
-
 }  // namespace
 
 void install_fork_guard(const void* begin, std::size_t bytes) {
-  static std::once_flag once;
-  std::call_once(once, [] { ::pthread_atfork(nullptr, nullptr, after_fork_in_child); });
   guarded_end.store(reinterpret_cast<std::uintptr_t>(begin) + bytes);
   guarded_begin.store(reinterpret_cast<std::uintptr_t>(begin));
+  struct sigaction action {};
+  action.sa_sigaction = on_segmentation_fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  struct sigaction before {};
+  ::sigaction(SIGSEGV, &action, &before);
+  if (before.sa_sigaction != on_segmentation_fault) previous = before;  // of a grandchild it is
 }
-
-void remove_fork_guard() { guarded_begin.store(0); }
-
-bool in_forked_child() { return child.load(std::memory_order_relaxed); }
 
 }  // namespace deeptm

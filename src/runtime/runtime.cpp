@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "memory/available_memory.h"
-#include "runtime/fork_guard.h"
+#include "runtime/forked_tensors.h"
 #include "runtime/launcher_watch.h"
 #include "runtime/slow_tier.h"
 #include "runtime/telemetry_block.h"
@@ -50,7 +50,16 @@ Result<std::unique_ptr<Runtime>> Runtime::create(std::string_view config_json, L
   if (!config) return tl::unexpected(config.error());
   auto telemetry = map_telemetry(config->telemetry);
   if (!telemetry) return tl::unexpected(telemetry.error());
-  if (!claim(**telemetry)) {
+  const std::shared_ptr<Telemetry> first = *telemetry;
+  bool claimed = claim(**telemetry);
+  for (const std::string& file : config->more_telemetry) {
+    if (claimed) break;
+    telemetry = map_telemetry(file);
+    if (!telemetry) return tl::unexpected(telemetry.error());
+    claimed = claim(**telemetry);
+  }
+  if (!claimed) {
+    first->other_processes.fetch_add(1);
     return fail(
         fmt::format("unmanaged: process {} of this run holds the fast limit; the tensors of process {} are "
                     "outside it, in ordinary memory",
@@ -117,7 +126,8 @@ Result<void> Runtime::start() {
   start_recording();
   if (auto measured = measure_slow_operands(); !measured) return measured;
   if (auto adopted = adopt_plan_file(); !adopted) return adopted;
-  install_fork_guard(pager_->base(), pager_->arena_bytes());
+  share_with_forked_children({pager_->base(), pager_->arena_bytes(), allocator_->micro_bytes(),
+                              [this] { return pager_->live_pages(allocator_->micro_bytes()); }});
   if (config_.launcher != 0) end_with_launcher(static_cast<pid_t>(config_.launcher));
   note(telemetry_->remap, sizeof telemetry_->remap, pager_->remap_name());
   note(telemetry_->framework, sizeof telemetry_->framework, config_.framework);
@@ -140,7 +150,7 @@ Result<void> Runtime::start_emulation() {
 }
 
 Runtime::~Runtime() {
-  remove_fork_guard();
+  share_no_more();
   if (pager_ != nullptr) flush(true);
 }
 
@@ -169,12 +179,14 @@ Result<void*> Runtime::allocate(std::uint64_t bytes, std::uint64_t alignment) {
     note(telemetry_->error, sizeof telemetry_->error, tensor.error().message);
     return tensor;
   }
+  tensor_changes(*tensor, bytes);
   if (current_scope != nullptr) follower_->born(current_scope->followed, *tensor, bytes);
   if (recording()) recorder_->allocate(*tensor, bytes, reinterpret_cast<Recorder::Token>(current_scope));
   return tensor;
 }
 
 void Runtime::release(void* tensor) {
+  if (has_forked()) tensor_changes(tensor, allocator_->requested_bytes(tensor));
   follower_->dying(tensor);
   allocator_->release(tensor, [this, tensor] {
     if (recording()) recorder_->free(tensor);
@@ -207,6 +219,7 @@ void Runtime::kernel_begin(deeptm_scope& memory, std::uint32_t kernel, std::int6
   scope->entry = entry ? *entry + 1 : 0;
   for (const deeptm_access& access : inputs) {
     if (access.bytes == 0 || !owns(access.base)) continue;
+    if ((access.flags & DEEPTM_WRITE) != 0) tensor_changes(access.base, access.bytes);
     const ChunkRange chunks = pager_->chunks_of(access.base, access.bytes);
     if (entry) pager_->running().add(*entry, chunks);
     pager_->touch(chunks);
@@ -237,6 +250,9 @@ void Runtime::kernel_detach(deeptm_scope& memory) {
 void Runtime::kernel_end(deeptm_scope& memory, std::span<const deeptm_access> outputs) {
   auto* scope = reinterpret_cast<Scope*>(memory.opaque);
   kernel_detach(memory);
+  if (has_forked()) {
+    for (const deeptm_access& access : outputs) tensor_changes(access.base, access.bytes);  // forked while it ran
+  }
   if (scope->scheduled != 0) emulator_->delay(scope->scheduled - 1);
   const std::uint64_t now = now_nanoseconds();
   if (scope->recorded && recording()) {

@@ -43,10 +43,7 @@ bool claim(Telemetry& telemetry) {
   const auto self = static_cast<std::int64_t>(::getpid());
   while (owner != self) {
     const bool alive = owner != 0 && (::kill(static_cast<pid_t>(owner), 0) == 0 || errno != ESRCH);
-    if (alive) {
-      telemetry.other_processes.fetch_add(1);
-      return false;
-    }
+    if (alive) return false;
     if (telemetry.owner_process.compare_exchange_strong(owner, self)) break;
   }
   return true;

@@ -37,7 +37,7 @@ def test_streams_and_exit_code_pass_through(deeptm):
 def test_says_when_tensorflow_was_never_loaded(deeptm):
     process = deeptm(*FAST, "true")
     assert process.returncode == 0
-    assert "never loaded TensorFlow" in process.stderr
+    assert "never made a tensor in TensorFlow or PyTorch" in process.stderr
 
 
 def test_program_that_is_not_there(deeptm):
@@ -119,6 +119,7 @@ def test_environment_is_what_the_adapter_needs_and_nothing_else(deeptm):
     assert config["fast_bytes"] == 64 << 20
     before = os.environ | hostile
     ours = {"TF_PLUGGABLE_DEVICE_LIBRARY_PATH", "DEEPTM_CONFIG", "TF_NUM_INTEROP_THREADS"}
+    ours |= {"DEEPTM_PYTORCH_ADAPTER", "DEEPTM_PYTORCH_CONFIG", "PYTHONPATH"}
     changed = {name for name in child.keys() | before.keys() if child.get(name) != before.get(name)}
     # The interpreter's own start may add LC_CTYPE.
     assert changed - {"LC_CTYPE"} == ours | hostile.keys()

@@ -11,7 +11,7 @@ import types
 import pytest
 
 from conftest import ROOT
-from deeptm import measure, workload
+from deeptm import measure, measuring, workload
 
 
 def without_banner(stderr):
@@ -148,11 +148,11 @@ def test_digest_sees_every_bit_and_the_order():
     import tensorflow as tf
 
     one, two = tf.Variable([1.0, 2.0]), tf.Variable([3.0])
-    same = measure.digest([tf.Variable([1.0, 2.0]), tf.Variable([3.0])])
-    assert measure.digest([one, two]) == same
-    assert measure.digest([two, one]) != same
+    same = measuring.digest([tf.Variable([1.0, 2.0]), tf.Variable([3.0])])
+    assert measuring.digest([one, two]) == same
+    assert measuring.digest([two, one]) != same
     two.assign([3.0000002])
-    assert measure.digest([one, two]) != same
+    assert measuring.digest([one, two]) != same
 
 
 def test_progress_on_a_terminal_is_one_line_rewritten():
@@ -170,7 +170,7 @@ def test_progress_on_a_terminal_is_one_line_rewritten():
             pass
 
     terminal = Terminal()
-    progress = measure.Progress("vgg19", terminal)
+    progress = measuring.Progress("vgg19", terminal)
     progress.step(1, 2, 0.5, 2.0)
     progress.step(2, 2, 0.25, 1.0)
     assert terminal.text == (

@@ -8,9 +8,9 @@
 #include <cstring>
 #include <string>
 
-#include "python_hook.h"
+#include "python.h"
 
-namespace deeptm_tensorflow {
+namespace deeptm_adapter {
 namespace {
 
 [[noreturn]] void refuse(const std::string& why) {
@@ -21,15 +21,14 @@ namespace {
 }
 
 deeptm_runtime* make_runtime() {
-  const char* config = std::getenv("DEEPTM_CONFIG");
-  if (config == nullptr) refuse("DEEPTM_CONFIG is not set: start the script by `deeptm run --fast SIZE -- python ...`");
+  const char* config = std::getenv(config_variable());
+  if (config == nullptr) {
+    refuse(std::string(config_variable()) + " is not set: start the script by `deeptm run --fast SIZE -- python ...`");
+  }
   if (deeptm_abi_version() != DEEPTM_ABI_VERSION) {
     refuse("the adapter was built for another version of libdeeptm: start by `deeptm run`, which builds it anew");
   }
-  const char* bfc = std::getenv("TF_CPU_ALLOCATOR_USE_BFC");
-  if (bfc != nullptr && std::strcmp(bfc, "0") != 0 && std::strcmp(bfc, "false") != 0) {
-    refuse("TF_CPU_ALLOCATOR_USE_BFC hides tensors from DeepTM: unset it");
-  }
+  if (const char* why = unusable(); why != nullptr) refuse(why);
   char error[512] = "";
   deeptm_runtime* made = deeptm_create(config, say, error, sizeof error);
   if (made == nullptr && std::strncmp(error, "unmanaged:", 10) != 0) refuse(error);
@@ -45,7 +44,7 @@ void say(int level, const char* message) {
 }
 
 deeptm_runtime* runtime() {
-  // Never destroyed: TensorFlow frees tensors until the very end of the process.
+  // Never destroyed: frameworks free tensors until the very end of the process.
   static deeptm_runtime* const made = [] {
     deeptm_runtime* rt = make_runtime();
     if (rt != nullptr) std::atexit([] { deeptm_flush(runtime()); });
@@ -54,4 +53,4 @@ deeptm_runtime* runtime() {
   return made;
 }
 
-}  // namespace deeptm_tensorflow
+}  // namespace deeptm_adapter
