@@ -148,6 +148,8 @@ told(*parameters)
 """,
 }
 
+STEPS = {"bfloat16": 8, "loader and evaluation": 16}  # of those that take long
+
 
 def result_of(text):
     (line,) = [line for line in text.splitlines() if line.startswith("result ")]
@@ -157,7 +159,7 @@ def result_of(text):
 @pytest.mark.parametrize("case", CASES)
 def test_learns_the_same_to_the_bit(case, deeptm, tmp_path):
     script = tmp_path / "train.py"
-    training = textwrap.indent(CASES[case].replace("STEPS", "14" if case == "bfloat16" else "24"), "    ")
+    training = textwrap.indent(CASES[case].replace("STEPS", str(STEPS.get(case, 24))), "    ")
     script.write_text(f"{START}\ndef main():\n{training}\nif __name__ == '__main__':\n    main()\n")
     stock = subprocess.run([sys.executable, script], env=os.environ, text=True, capture_output=True, timeout=300)
     assert stock.returncode == 0, stock.stderr
