@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <random>
 #include <semaphore>
 #include <thread>
@@ -210,6 +211,39 @@ TEST(Traps, ForkWhileRangesAreAway) {
   share_no_more();
 }
 
+// What a parent does after it has forked, and a child waits for.
+class AfterFork {
+ public:
+  explicit AfterFork(std::function<void()> act) : act_(std::move(act)) {
+    EXPECT_EQ(::pipe(told_.data()), 0);
+    thread_ = std::thread([this] {
+      started_.release();
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      act_();
+      EXPECT_EQ(::write(told_[1], "x", 1), 1);
+    });
+    started_.acquire();  // it holds no lock of a sanitizer's at the fork
+  }
+  ~AfterFork() {
+    thread_.join();
+    for (const int end : told_) ::close(end);
+  }
+  AfterFork(const AfterFork&) = delete;
+  AfterFork& operator=(const AfterFork&) = delete;
+
+  void wait() const {
+    char byte = 0;
+    while (::read(told_[0], &byte, 1) != 1) {
+    }
+  }
+
+ private:
+  std::function<void()> act_;
+  std::array<int, 2> told_{};
+  std::binary_semaphore started_{0};
+  std::thread thread_;
+};
+
 TEST(Traps, ForkedChildNeverSeesWhatChangedSince) {
   Memory memory(small_chunks(32));
   constexpr std::size_t kBytes = 8 << 20;
@@ -217,29 +251,15 @@ TEST(Traps, ForkedChildNeverSeesWhatChangedSince) {
   fill(tensor, kBytes, 1);
   share_with_forked_children(
       {memory.pager->base(), memory.pager->arena_bytes(), 0, [] { return std::vector<PageExtent>(); }});
-  std::array<int, 2> told{};
-  ASSERT_EQ(::pipe(told.data()), 0);
-  std::binary_semaphore started{0};
-  const auto reads_after_the_change = [&](std::size_t at) {
-    return [&, at] {
-      char byte = 0;
-      while (::read(told[0], &byte, 1) != 1) {
-      }
-      return static_cast<int>(tensor[at]);
-    };
-  };
   for (const std::size_t at : {std::size_t{0}, kBytes - 1}) {
-    std::thread parent([&] {
-      started.release();
-      // Not before the fork, which counts.
-      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    const AfterFork change([&] {
       tensor_changes(tensor, kBytes);
       fill(tensor, kBytes, 2);
-      ASSERT_EQ(::write(told[1], "x", 1), 1);
     });
-    started.acquire();  // so that it holds no lock of a sanitizer's at the fork
-    const ChildEnd end = in_child(reads_after_the_change(at));
-    parent.join();
+    const ChildEnd end = in_child([&] {
+      change.wait();
+      return static_cast<int>(tensor[at]);
+    });
     EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 74) << end.status;
     EXPECT_NE(end.errors.find("that its parent has changed since"), std::string::npos) << end.errors;
   }
@@ -253,24 +273,14 @@ TEST(Traps, ForkedChildHasMicroTensorsOfTheFork) {
   fill(tensor, kBytes, 1);
   const auto all = [&] { return memory.pager->live_pages(memory.pager->arena_bytes()); };
   share_with_forked_children({memory.pager->base(), memory.pager->arena_bytes(), memory.pager->arena_bytes(), all});
-  std::array<int, 2> told{};
-  ASSERT_EQ(::pipe(told.data()), 0);
-  std::binary_semaphore started{0};
-  std::thread parent([&] {
-    started.release();
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    fill(tensor, kBytes, 2);
-    ASSERT_EQ(::write(told[1], "x", 1), 1);
-  });
-  started.acquire();
-  const ChildEnd end = in_child([&] {
-    char byte = 0;
-    while (::read(told[0], &byte, 1) != 1) {
-    }
-    return holds(tensor, kBytes, 1) ? 7 : 1;
-  });
-  parent.join();
-  EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 7) << end.status << end.errors;
+  {
+    const AfterFork change([&] { fill(tensor, kBytes, 2); });
+    const ChildEnd end = in_child([&] {
+      change.wait();
+      return holds(tensor, kBytes, 1) ? 7 : 1;
+    });
+    EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 7) << end.status << end.errors;
+  }
   share_no_more();
 }
 

@@ -50,13 +50,7 @@ void Accesses::add(const tensorflow::Tensor& tensor, uint32_t flags) {
     access.shape = shapes_.back().data();
     access.dtype = type_name(tensor.dtype());
   }
-  if (more_.empty() && count_ < kFew) {
-    few_[count_++] = access;
-    return;
-  }
-  if (more_.empty()) more_.assign(few_.begin(), few_.end());
-  more_.push_back(access);
-  ++count_;
+  list_.add(access);
 }
 
 void Accesses::add_variable(tensorflow::OpKernelContext& context, int input, uint32_t flags) {

@@ -2,10 +2,9 @@
 #ifndef DEEPTM_ADAPTERS_TENSORFLOW_ACCESSES_H_
 #define DEEPTM_ADAPTERS_TENSORFLOW_ACCESSES_H_
 
-#include <array>
 #include <vector>
 
-#include "deeptm/runtime.h"
+#include "access_list.h"
 #include "tensorflow/core/framework/op_kernel.h"
 
 namespace deeptm_tensorflow {
@@ -20,18 +19,15 @@ class Accesses {
   // Outputs in memory, and the buffers that variables have after the kernel.
   void add_outputs(tensorflow::OpKernelContext& context, bool writes_variables);
 
-  const deeptm_access* data() const { return more_.empty() ? few_.data() : more_.data(); }
-  size_t size() const { return count_; }
+  const deeptm_access* data() const { return list_.data(); }
+  size_t size() const { return list_.size(); }
 
  private:
-  static constexpr size_t kFew = 24;
   void add(const tensorflow::Tensor& tensor, uint32_t flags);
   void add_variable(tensorflow::OpKernelContext& context, int input, uint32_t flags);
 
   const bool recording_;
-  size_t count_ = 0;
-  std::array<deeptm_access, kFew> few_;
-  std::vector<deeptm_access> more_;  // all of them, once they are more than a few
+  deeptm_adapter::AccessList list_;
   std::vector<std::vector<int64_t>> shapes_;
 };
 

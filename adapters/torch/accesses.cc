@@ -47,13 +47,7 @@ void Accesses::add(const at::Tensor& tensor, uint32_t flags) {
     access.shape = tensor.sizes().data();  // as long as the operation holds its tensors
     access.dtype = type_name(tensor.scalar_type());
   }
-  if (more_.empty() && count_ < kFew) {
-    few_[count_++] = access;
-    return;
-  }
-  if (more_.empty()) more_.assign(few_.begin(), few_.end());
-  more_.push_back(access);
-  ++count_;
+  list_.add(access);
 }
 
 void Accesses::add(const c10::IValue& value, uint32_t flags) {

@@ -4,10 +4,9 @@
 
 #include <ATen/core/ivalue.h>
 
-#include <array>
 #include <vector>
 
-#include "deeptm/runtime.h"
+#include "access_list.h"
 
 namespace deeptm_pytorch {
 
@@ -19,21 +18,18 @@ class Accesses {
   void add_inputs(c10::ArrayRef<const c10::IValue> inputs, uint64_t written);
   void add_outputs(const std::vector<c10::IValue>& outputs);
 
-  const deeptm_access* data() const { return more_.empty() ? few_.data() : more_.data(); }
-  size_t size() const { return count_; }
+  const deeptm_access* data() const { return list_.data(); }
+  size_t size() const { return list_.size(); }
   bool reads_variable() const { return reads_variable_; }
   bool writes_variable() const { return writes_variable_; }
 
  private:
-  static constexpr size_t kFew = 24;
   void add(const c10::IValue& value, uint32_t flags);
   void add(const at::Tensor& tensor, uint32_t flags);
 
   const bool recording_;
   bool reads_variable_ = false, writes_variable_ = false;
-  size_t count_ = 0;
-  std::array<deeptm_access, kFew> few_;
-  std::vector<deeptm_access> more_;  // all of them, once they are more than a few
+  deeptm_adapter::AccessList list_;
 };
 
 }  // namespace deeptm_pytorch
