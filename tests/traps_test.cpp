@@ -158,7 +158,7 @@ TEST(Traps, OlderRemappingRefusesMoreChunksThanMappings) {
 
 #ifdef __SANITIZE_THREAD__
 // A forked child has a thread that brings its parent's bytes.
-extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+extern "C" __attribute__((visibility("default"))) const char* __tsan_default_options() { return "die_after_fork=0"; }
 #endif
 
 struct ChildEnd {

@@ -149,9 +149,13 @@ void before_fork() {
   shared->micro_copy = static_cast<std::byte*>(copy);
   std::byte* to = shared->micro_copy;
   for (const PageExtent run : shared->micro) {
-    const std::size_t bytes = (run.end - run.begin) * kPageBytes;
-    std::memcpy(to, shared->address(run.begin), bytes);
-    to += bytes;
+    // As fork itself does it: what other threads write meanwhile may be there or not.
+    if (read_parent(*shared, run.begin, run.end - run.begin, to) != 0) {
+      ::munmap(shared->micro_copy, shared->micro_bytes);
+      shared->micro_copy = nullptr;
+      return;
+    }
+    to += (run.end - run.begin) * kPageBytes;
   }
 }
 
