@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 
@@ -42,7 +43,7 @@ class RandomGraph {
     Kernel kernel;
     kernel.name = "layer" + std::to_string(k);
     kernel.type = coin() ? "Conv2D" : "Relu";
-    if (coin()) kernel.attributes = {{"strides", {1, 2, 2, 1}}, {"padding", "SAME"}, {"alpha", 0.1}};
+    if (coin()) kernel.attributes = nlohmann::json{{"strides", {1, 2, 2, 1}}, {"padding", "SAME"}, {"alpha", 0.1}};
     for (std::uint32_t i = below(3); i > 0; --i) kernel.inputs.push_back({"float", {below(9), below(9)}});
     for (std::uint32_t i = below(3); i > 0; --i) kernel.outputs.push_back({"int64", {}});
     kernel.seconds = std::uniform_real_distribution<double>(0, 1e-3)(random_);

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "graph/lifetimes.h"
 #include "optimizer/deeptm_recompute.h"
 #include "optimizer/joint/prices.h"
@@ -83,7 +85,7 @@ TEST(Recomputable, RunningStatisticsMayBeOthersByThen) {
   kernel.type = "FusedBatchNormV3";
   kernel.inputs = {{"float", {25}}, {"float", {1}}, {"float", {1}}, {"float", {1}}, {"float", {1}}};
   EXPECT_THAT(recomputable(step.graph()), IsEmpty());  // 2 is when y would be gone
-  kernel.attributes["is_training"] = true;
+  kernel.attributes = nlohmann::json{{"is_training", true}};
   EXPECT_THAT(recomputable(step.graph()), ElementsAre(Recomputable{5, 2, 5, {1}, {0, 1, 2}}));
   step.graph().tensors[2].last_kernel = 3;  // the offset, too
   EXPECT_THAT(recomputable(step.graph()), ElementsAre(Recomputable{5, 2, 3, {1}, {0, 1, 2, 4}}));

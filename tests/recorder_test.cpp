@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <thread>
@@ -143,8 +144,8 @@ TEST(Recorder, GraphOfTheUsualStep) {
   const StepGraph graph = p.graph();
   ASSERT_EQ(graph.kernels.size(), 20u);
   EXPECT_EQ(graph.kernels[14].name, "dense/MatMul");
-  EXPECT_EQ(graph.kernels[14].attributes["transpose_a"], false);
-  EXPECT_EQ(graph.kernels[15].attributes["text"], "no JSON");
+  EXPECT_EQ(graph.kernels[14].attributes.json()["transpose_a"], false);
+  EXPECT_EQ(graph.kernels[15].attributes.json()["text"], "no JSON");
   EXPECT_EQ(graph.kernels[14].inputs.size(), 2u);
   EXPECT_EQ(graph.kernels[14].outputs.at(0), (TensorType{"float", {3, 5}}));
   EXPECT_DOUBLE_EQ(graph.kernels[14].seconds, 0.002);

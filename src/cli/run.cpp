@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // deeptm run: any command, the tensors of its framework in bounded fast memory.
+#include <fmt/format.h>
+
 #include <chrono>
 #include <memory>
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "base/json_fields.h"
 #include "graph/validate.h"
@@ -36,7 +37,7 @@ ordered_json types_to_json(const std::vector<TensorType>& types) {
 
 std::string kernel_line(const Kernel& kernel) {
   ordered_json object{{"name", kernel.name}, {"type", kernel.type}};
-  if (!kernel.attributes.empty()) object["attributes"] = kernel.attributes;
+  if (!kernel.attributes.json().empty()) object["attributes"] = kernel.attributes.json();
   if (!kernel.inputs.empty()) object["inputs"] = types_to_json(kernel.inputs);
   if (!kernel.outputs.empty()) object["outputs"] = types_to_json(kernel.outputs);
   object["seconds"] = kernel.seconds;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <compare>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string_view>
 
@@ -98,7 +99,7 @@ bool may_run_again(const Kernel& kernel) {
 }
 
 std::uint32_t outdated_inputs(const Kernel& kernel) {
-  if (!normalises_batches(plain_type(kernel.type)) || !kernel.attributes.value("is_training", false)) return 0;
+  if (!normalises_batches(plain_type(kernel.type)) || !kernel.attributes.json().value("is_training", false)) return 0;
   constexpr std::size_t kMean = 3, kVariance = 4;  // without one they are empty
   std::uint32_t count = 0;
   for (const std::size_t input : {kMean, kVariance}) {

@@ -11,10 +11,11 @@
 
 #include <array>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "graph/attributes.h"
 
 namespace deeptm {
 
@@ -64,7 +65,7 @@ using PlacementSeconds = std::array<std::array<double, 2>, 2>;
 struct Kernel {
   std::string name;  // of the node in the framework's graph; loops repeat it
   std::string type;  // "Conv2D"
-  nlohmann::json attributes = nlohmann::json::object();
+  Attributes attributes;
   std::vector<TensorType> inputs, outputs;
   double seconds = 0.0;             // median over the recorded steps, waits for slow memory excluded
   bool wait_free = true;            // no recorded run of it waited: `seconds` is the kernel's own time, not an estimate

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 namespace deeptm {
 namespace {
@@ -27,7 +28,7 @@ Result<void> check_types(const std::vector<TensorType>& types, std::size_t kerne
 Result<void> check_kernel(const Kernel& kernel, std::size_t k) {
   if (kernel.name.empty()) return fail(fmt::format("kernels[{}].name: is empty", k));
   if (kernel.type.empty()) return fail(fmt::format("kernels[{}].type: is empty", k));
-  if (!kernel.attributes.is_object()) return fail(fmt::format("kernels[{}].attributes: must be an object", k));
+  if (!kernel.attributes.json().is_object()) return fail(fmt::format("kernels[{}].attributes: must be an object", k));
   if (!std::isfinite(kernel.seconds) || kernel.seconds < 0)
     return fail(fmt::format("kernels[{}].seconds: {} is not a duration", k, kernel.seconds));
   for (const auto& row : kernel.placement_seconds.value_or(PlacementSeconds{}))

@@ -10,35 +10,12 @@
 
 #include "base/result.h"
 #include "learning/adam.h"
+#include "learning/dqn_options.h"
 #include "learning/q_network.h"
 #include "learning/random.h"
 #include "learning/replay.h"
 
 namespace deeptm {
-
-// The defaults are the paper's where it names one: its table of hyper-parameters.
-struct DqnOptions {
-  std::uint32_t inputs = 4;  // numbers of a state
-  std::uint32_t actions = 2;
-  std::uint32_t hidden = 64;  // units of each of the two hidden layers; the paper names none
-  std::uint32_t episodes = 200;
-  std::uint32_t exploring_episodes = 150;  // learning/exploration.h
-  std::uint32_t replay = 100;              // transitions remembered
-  std::uint32_t batch = 32;                // transitions of a gradient step
-  double learning_rate = 1e-4;
-  double gamma = 0.99;            // what a reward one transition later is worth
-  TdLoss loss = TdLoss::kHuber;   // the paper names none
-  std::uint32_t learn_every = 1;  // transitions between gradient steps
-  std::uint32_t target_every =
-      0;  // gradient steps between copies to a target network; 0: there is none, as in the paper
-  std::uint64_t seed = 1;
-
-  QNetworkSizes sizes() const { return {inputs, hidden, actions}; }
-  bool operator==(const DqnOptions&) const = default;
-};
-
-// Complains of the first option out of its range: "batch: must be from 1 to 256, not 0".
-Result<void> check(const DqnOptions& options);
 
 // The same calls after the same options give the same numbers, to the byte.
 class Dqn {

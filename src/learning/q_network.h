@@ -7,26 +7,9 @@
 #include <cstdint>
 #include <span>
 
+#include "learning/dqn_options.h"
+
 namespace deeptm {
-
-// The most inputs, hidden units or actions. Sums over so few have one order, whatever the caches of the processor:
-// Eigen cuts longer ones to fit them.
-inline constexpr std::uint32_t kMostUnits = 256;
-
-// Each from 1 to kMostUnits.
-struct QNetworkSizes {
-  std::uint32_t inputs = 0, hidden = 0, actions = 0;
-
-  std::size_t parameters() const {
-    return std::size_t{hidden} * inputs + hidden + std::size_t{hidden} * hidden + hidden +
-           std::size_t{hidden} * actions + actions;
-  }
-  bool operator==(const QNetworkSizes&) const = default;
-};
-
-// Loss of a difference e between an action's value and its target: e^2 / 2, or (Huber) |e| - 1/2 where |e| > 1, whose
-// gradient does not grow with the size of a reward.
-enum class TdLoss : std::uint8_t { kHuber, kSquared };
 
 // What a pass over a batch of n states leaves; its first n columns count. It grows and never shrinks, so that a used
 // one costs no allocation.

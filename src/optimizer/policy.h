@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "cost/cost_model.h"
-#include "learning/dqn.h"
+#include "learning/dqn_options.h"
 #include "plan/plan.h"
 
 namespace deeptm {

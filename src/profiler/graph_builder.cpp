@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -85,10 +86,8 @@ class Builder {
     kernel.name = known.name.empty() ? "unnamed" : known.name;
     kernel.type = known.type.empty() ? "Unknown" : known.type;
     auto attributes = parse_json(known.attributes_json);
-    if (attributes && attributes->is_object())
-      kernel.attributes = std::move(*attributes);
-    else
-      kernel.attributes["text"] = known.attributes_json;
+    if (!attributes || !attributes->is_object()) attributes = nlohmann::json{{"text", known.attributes_json}};
+    kernel.attributes = std::move(*attributes);
     for (const LoggedAccess& input : inputs_of(log_, log_.runs[r])) kernel.inputs.push_back(type_of(input));
     for (const LoggedAccess& output : outputs_of(log_, log_.runs[r]))
       if ((output.flags & DEEPTM_OUTPUT) != 0) kernel.outputs.push_back(type_of(output));

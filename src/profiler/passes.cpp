@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "profiler/passes.h"
 
+#include <nlohmann/json.hpp>
+
 #include "graph/flops.h"
 
 namespace deeptm {
@@ -11,8 +13,8 @@ namespace {
 // over x again, backward (dy, x, ...) over both.
 bool batch_norm_twice(const Kernel& kernel, std::string_view type, std::uint32_t input) {
   if (type.starts_with("BatchNormGrad")) return input < 2;
-  const auto training = kernel.attributes.find("is_training");  // else its statistics are given
-  return input == 0 && (training == kernel.attributes.end() || *training != false);
+  const auto training = kernel.attributes.json().find("is_training");  // else its statistics are given
+  return input == 0 && (training == kernel.attributes.json().end() || *training != false);
 }
 
 }  // namespace
