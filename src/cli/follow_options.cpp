@@ -2,8 +2,11 @@
 #include "cli/follow_options.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <filesystem>
+#include <string_view>
+#include <vector>
 
 #include "base/files.h"
 #include "cli/planning_options.h"
@@ -114,13 +117,13 @@ Result<MemorySettings> settings_of(const MemoryOptions& memory, const FollowOpti
 
 Result<void> check_framework(const MemorySettings& settings, const std::vector<Adapter>& adapters) {
   const auto& followed = settings.planning.followed;
-  Result<void> same;
+  if (!followed || adapters.empty()) return {};
+  std::vector<std::string_view> running;
   for (const Adapter& adapter : adapters) {
-    if (!followed) break;
-    same = deeptm::check_framework(followed->framework, adapter.framework);
-    if (same) break;
+    if (adapter.framework == followed->framework) return {};
+    running.push_back(adapter.framework);
   }
-  return same;
+  return deeptm::check_framework(followed->framework, fmt::format("{}", fmt::join(running, " and ")));
 }
 
 }  // namespace deeptm::cli

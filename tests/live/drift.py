@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from deeptm import measure
+from deeptm import measure, measuring
 from processes import wait_until
 
 BATCH, SIDE = 32, 40
@@ -33,9 +33,9 @@ BRIEF = 12  # steps of another kind, or of the first one again
 def learned(losses, models, optimizers, *others):
     return {
         "losses": [float(loss).hex() for loss in losses],
-        "weights": [measure.digest(model.weights) for model in models],
-        "optimizers": [measure.digest(optimizer.variables) for optimizer in optimizers],
-        "others": measure.digest(others),
+        "weights": [measuring.digest(model.weights) for model in models],
+        "optimizers": [measuring.digest(optimizer.variables) for optimizer in optimizers],
+        "others": measuring.digest(others),
     }
 
 
@@ -53,11 +53,15 @@ def with_wait(steps):
 
 
 class WaitForPlan(keras.callbacks.Callback):
-    batches = 0  # of all fits
+    executions = 0  # of all fits
+
+    def __init__(self, recorded):
+        super().__init__()
+        self._recorded = recorded
 
     def on_train_batch_end(self, batch, logs=None):
-        WaitForPlan.batches += 1
-        if WaitForPlan.batches == RECORDED:
+        WaitForPlan.executions += 1
+        if WaitForPlan.executions == self._recorded:
             wait_for_plan()
 
 
@@ -97,10 +101,10 @@ def compiled(model, optimizer="adam", **options):
     return model
 
 
-def fit(model, data, **options):
+def fit(model, data, recorded=RECORDED, **options):
     """The loss of every batch."""
     recorder = measure.StepRecorder()
-    model.fit(data, verbose=0, callbacks=[recorder, WaitForPlan()], shuffle=False, **options)
+    model.fit(data, verbose=0, callbacks=[recorder, WaitForPlan(recorded)], shuffle=False, **options)
     return recorder.losses
 
 
@@ -215,7 +219,7 @@ def case_gan_in_turns():
 
 def case_several_steps_per_execution():
     model = compiled(network(), steps_per_execution=4)
-    losses = fit(model, batches(SETTLED + 33))  # the last execution has one
+    losses = fit(model, batches(SETTLED + 33), recorded=12)  # the last execution has one
     return learned(losses, [model], [model.optimizer])
 
 
