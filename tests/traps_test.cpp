@@ -190,29 +190,47 @@ ChildEnd in_child(F f) {
   return end;
 }
 
+// A tensor of ones in an arena that forked children see, as a large tensor or as micro ones.
+class SharedTensor {
+ public:
+  explicit SharedTensor(bool micro = false) : memory_(small_chunks(32)), tensor_(memory_.allocate(kBytes)) {
+    fill(tensor_, kBytes, 1);
+    Pager& pager = *memory_.pager;
+    const std::size_t micro_bytes = micro ? pager.arena_bytes() : 0;
+    share_with_forked_children(
+        {pager.base(), pager.arena_bytes(), micro_bytes, [&pager] { return pager.live_pages(pager.arena_bytes()); }});
+  }
+  ~SharedTensor() { share_no_more(); }
+  SharedTensor(const SharedTensor&) = delete;
+  SharedTensor& operator=(const SharedTensor&) = delete;
+
+  static constexpr std::size_t kBytes = 8 << 20;
+  std::byte* get() const { return tensor_; }
+  bool holds_all(int value) const { return holds(tensor_, kBytes, value); }
+  void fill_all(int value) const { fill(tensor_, kBytes, value); }
+
+ private:
+  Memory memory_;
+  std::byte* tensor_;
+};
+
 // A child has no arena. It reads what was there at the fork, or nothing, and its parent moves chunks afterwards as
 // before.
 TEST(Traps, ForkWhileRangesAreAway) {
   NEEDS_THREADS_IN_CHILDREN();
-  Memory memory(small_chunks(32));
-  constexpr std::size_t kBytes = 8 << 20;
-  std::byte* tensor = memory.allocate(kBytes);
-  fill(tensor, kBytes, 1);
-  share_with_forked_children(
-      {memory.pager->base(), memory.pager->arena_bytes(), 0, [] { return std::vector<PageExtent>(); }});
-  const ChildEnd whole = in_child([&] { return holds(tensor, kBytes, 1) ? 7 : 1; });
+  const SharedTensor tensor;
+  const ChildEnd whole = in_child([&] { return tensor.holds_all(1) ? 7 : 1; });
   EXPECT_TRUE(WIFEXITED(whole.status) && WEXITSTATUS(whole.status) == 7) << whole.status << whole.errors;
   const ChildEnd writes = in_child([&] {
-    fill(tensor, kBytes, 3);
-    const ChildEnd grandchild = in_child([&] { return holds(tensor, kBytes, 3) ? 8 : 1; });
+    tensor.fill_all(3);
+    const ChildEnd grandchild = in_child([&] { return tensor.holds_all(3) ? 8 : 1; });
     return WIFEXITED(grandchild.status) ? WEXITSTATUS(grandchild.status) : 1;
   });
   EXPECT_TRUE(WIFEXITED(writes.status) && WEXITSTATUS(writes.status) == 8) << writes.status << writes.errors;
   EXPECT_FALSE(in_forked_child());
-  EXPECT_TRUE(holds(tensor, kBytes, 1));
-  fill(tensor, kBytes, 2);
-  EXPECT_TRUE(holds(tensor, kBytes, 2));
-  share_no_more();
+  EXPECT_TRUE(tensor.holds_all(1));
+  tensor.fill_all(2);
+  EXPECT_TRUE(tensor.holds_all(2));
 }
 
 // What a parent does after it has forked, and a child waits for.
@@ -250,44 +268,30 @@ class AfterFork {
 
 TEST(Traps, ForkedChildNeverSeesWhatChangedSince) {
   NEEDS_THREADS_IN_CHILDREN();
-  Memory memory(small_chunks(32));
-  constexpr std::size_t kBytes = 8 << 20;
-  std::byte* tensor = memory.allocate(kBytes);
-  fill(tensor, kBytes, 1);
-  share_with_forked_children(
-      {memory.pager->base(), memory.pager->arena_bytes(), 0, [] { return std::vector<PageExtent>(); }});
-  for (const std::size_t at : {std::size_t{0}, kBytes - 1}) {
+  const SharedTensor tensor;
+  for (const std::size_t at : {std::size_t{0}, SharedTensor::kBytes - 1}) {
     const AfterFork change([&] {
-      tensor_changes(tensor, kBytes);
-      fill(tensor, kBytes, 2);
+      tensor_changes(tensor.get(), SharedTensor::kBytes);
+      tensor.fill_all(2);
     });
     const ChildEnd end = in_child([&] {
       change.wait();
-      return static_cast<int>(tensor[at]);
+      return static_cast<int>(tensor.get()[at]);
     });
     EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 74) << end.status;
     EXPECT_NE(end.errors.find("that its parent has changed since"), std::string::npos) << end.errors;
   }
-  share_no_more();
 }
 
 TEST(Traps, ForkedChildHasMicroTensorsOfTheFork) {
   NEEDS_THREADS_IN_CHILDREN();
-  Memory memory(small_chunks(32));
-  constexpr std::size_t kBytes = 1 << 20;
-  std::byte* tensor = memory.allocate(kBytes);
-  fill(tensor, kBytes, 1);
-  const auto all = [&] { return memory.pager->live_pages(memory.pager->arena_bytes()); };
-  share_with_forked_children({memory.pager->base(), memory.pager->arena_bytes(), memory.pager->arena_bytes(), all});
-  {
-    const AfterFork change([&] { fill(tensor, kBytes, 2); });
-    const ChildEnd end = in_child([&] {
-      change.wait();
-      return holds(tensor, kBytes, 1) ? 7 : 1;
-    });
-    EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 7) << end.status << end.errors;
-  }
-  share_no_more();
+  const SharedTensor tensor(true);
+  const AfterFork change([&] { tensor.fill_all(2); });
+  const ChildEnd end = in_child([&] {
+    change.wait();
+    return tensor.holds_all(1) ? 7 : 1;
+  });
+  EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 7) << end.status << end.errors;
 }
 
 }  // namespace

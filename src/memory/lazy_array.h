@@ -10,14 +10,15 @@
 namespace deeptm {
 
 // A zero-filled array whose memory is taken page by page as it is touched: tables over a whole arena cost nothing
-// until used. T must be valid when all its bytes are zero.
+// until used. T must be valid when all its bytes are zero. With MAP_SHARED, forked children see the same memory.
 template <class T>
 class LazyArray {
   static_assert(std::is_trivially_destructible_v<T>);
 
  public:
-  explicit LazyArray(std::size_t size) : size_(size) {
-    void* memory = ::mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  explicit LazyArray(std::size_t size, int with_children = MAP_PRIVATE) : size_(size) {
+    const int how = with_children | MAP_ANONYMOUS | MAP_NORESERVE;
+    void* memory = ::mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, how, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     data_ = static_cast<T*>(memory);
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/forked_tensors.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,9 +23,11 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/signals_blocked.h"
+#include "memory/lazy_array.h"
 #include "memory/userfault.h"
 #include "runtime/fork_guard.h"
 
@@ -37,17 +38,23 @@ constexpr std::size_t kWindow = 16;  // pages that a touch brings, if they are t
 
 // pthread_atfork reaches nothing but process-wide state; in a child all of it is the parent's as of the fork.
 struct Sharing {
-  ForkedArena arena;
-  pid_t parent = 0;
-  int parent_handle = -1;  // readable once it has ended
-  // By page, in memory that both see: how many forks there were when it last changed.
-  std::atomic<std::uint32_t>* changed = nullptr;
-  std::atomic<std::uint32_t> forks{0};  // of the parent; in a child: up to its own
+  explicit Sharing(ForkedArena shared) : arena(std::move(shared)), changed(pages(), MAP_SHARED) {}
+  ~Sharing() {
+    if (parent_handle >= 0) ::close(parent_handle);
+  }
+  Sharing(const Sharing&) = delete;
+  Sharing& operator=(const Sharing&) = delete;
+
+  const ForkedArena arena;
+  const pid_t parent = ::getpid();
+  // Readable once it has ended; close-on-exec by itself.
+  const int parent_handle = static_cast<int>(::syscall(SYS_pidfd_open, parent, 0));
+  LazyArray<std::atomic<std::uint32_t>> changed;  // by page: how many forks there were when it last changed
+  std::atomic<std::uint32_t> forks{0};            // of the parent; in a child: up to its own
 
   std::mutex forking;
-  std::vector<PageExtent> micro;    // at the fork
-  std::byte* micro_copy = nullptr;  // of these pages, one behind the other
-  std::size_t micro_bytes = 0;
+  std::vector<PageExtent> micro;            // at the fork
+  std::unique_ptr<std::byte[]> micro_copy;  // of these pages, one behind the other
 
   std::size_t pages() const { return arena.bytes / kPageBytes; }
   std::byte* address(std::size_t page) const { return arena.begin + page * kPageBytes; }
@@ -59,8 +66,7 @@ std::optional<Userfault> faults;  // of a child
 [[noreturn]] void refuse(std::string_view why) {
   const std::string line = fmt::format(
       "deeptm: error: a forked child touched a tensor of before the fork {}; start the child by 'spawn', or copy the "
-      "values out of the "
-      "tensor before the fork\n",
+      "values out of the tensor before the fork\n",
       why);
   [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, line.data(), line.size());
   ::_exit(74);  // EX_IOERR
@@ -74,7 +80,7 @@ bool is_as_at_fork(const Sharing& shared, std::size_t page) {
 const std::byte* micro_page(const Sharing& shared, std::size_t page) {
   std::size_t before = 0;
   for (const PageExtent run : shared.micro) {
-    if (page >= run.begin && page < run.end) return shared.micro_copy + (before + page - run.begin) * kPageBytes;
+    if (page >= run.begin && page < run.end) return shared.micro_copy.get() + (before + page - run.begin) * kPageBytes;
     before += run.end - run.begin;
   }
   return nullptr;
@@ -140,30 +146,30 @@ void before_fork() {
   // Where ptrace is for ancestors alone (Yama).
   ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
   shared->micro = shared->arena.micro_pages();
-  shared->micro_bytes = 0;
-  for (const PageExtent run : shared->micro) shared->micro_bytes += (run.end - run.begin) * kPageBytes;
   shared->forks.fetch_add(1);
-  if (shared->micro_bytes == 0) return;
-  void* copy = ::mmap(nullptr, shared->micro_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (copy == MAP_FAILED) return;
-  shared->micro_copy = static_cast<std::byte*>(copy);
-  std::byte* to = shared->micro_copy;
+  std::size_t bytes = 0;
+  for (const PageExtent run : shared->micro) bytes += (run.end - run.begin) * kPageBytes;
+  shared->micro_copy.reset(new (std::nothrow) std::byte[bytes]);
+  std::byte* to = shared->micro_copy.get();
+  if (to == nullptr) return;
   for (const PageExtent run : shared->micro) {
-    // As fork itself does it: what other threads write meanwhile may be there or not.
-    if (read_parent(*shared, run.begin, run.end - run.begin, to) != 0) {
-      ::munmap(shared->micro_copy, shared->micro_bytes);
-      shared->micro_copy = nullptr;
-      return;
+    // As fork itself does it: what other threads write meanwhile may be there or not. Few at a time: what is being read
+    // cannot be moved away, and the rest may need its place.
+    for (std::size_t page = run.begin; page < run.end; page += kWindow) {
+      const std::size_t pages = std::min(kWindow, run.end - page);
+      if (read_parent(*shared, page, pages, to) != 0) {
+        shared->micro_copy.reset();
+        return;
+      }
+      to += pages * kPageBytes;
     }
-    to += (run.end - run.begin) * kPageBytes;
   }
 }
 
 void after_fork_in_parent() {
   Sharing* shared = sharing.load();
   if (shared == nullptr || child.load()) return;
-  if (shared->micro_copy != nullptr) ::munmap(shared->micro_copy, shared->micro_bytes);
-  shared->micro_copy = nullptr;
+  shared->micro_copy.reset();
   shared->forking.unlock();
 }
 
@@ -196,23 +202,10 @@ void after_fork_in_child() {
 void share_with_forked_children(ForkedArena arena) {
   static std::once_flag once;
   std::call_once(once, [] { ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); });
-  auto made = std::make_unique<Sharing>();
-  made->arena = std::move(arena);
-  made->parent = ::getpid();
-  made->parent_handle = static_cast<int>(::syscall(SYS_pidfd_open, made->parent, 0));  // close-on-exec by itself
-  void* changed = ::mmap(nullptr, made->pages() * sizeof(std::uint32_t), PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (changed == MAP_FAILED) throw std::bad_alloc();
-  made->changed = static_cast<std::atomic<std::uint32_t>*>(changed);
-  sharing.store(made.release());
+  sharing.store(new Sharing(std::move(arena)));
 }
 
-void share_no_more() {
-  const std::unique_ptr<Sharing> gone(sharing.exchange(nullptr));
-  if (gone == nullptr) return;
-  ::munmap(gone->changed, gone->pages() * sizeof(std::uint32_t));
-  if (gone->parent_handle >= 0) ::close(gone->parent_handle);
-}
+void share_no_more() { delete sharing.exchange(nullptr); }
 
 bool has_forked() {
   const Sharing* shared = sharing.load(std::memory_order_relaxed);
