@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/files.h"
+#include "base/own_handles.h"
 #include "base/signals_blocked.h"
 
 namespace deeptm {
@@ -35,7 +36,31 @@ std::uint32_t Pager::least_frames(std::uint32_t threads, std::uint32_t workers) 
   return 8 * threads + 2 * workers;
 }
 
-Result<std::unique_ptr<Pager>> Pager::create(const PagerOptions& given, std::shared_ptr<Tier> slow, PagerHooks hooks) {
+Result<std::unique_ptr<Pager>> Pager::create(const PagerOptions& options, std::shared_ptr<Tier> slow,
+                                             PagerHooks hooks) {
+  auto pager = watching(options, std::move(hooks));
+  if (!pager) return pager;
+  if (auto started = (*pager)->start(std::move(slow)); !started) return tl::unexpected(started.error());
+  return pager;
+}
+
+Result<std::unique_ptr<Pager>> Pager::create(const PagerOptions& options, const OpenTier& open_slow, PagerHooks hooks) {
+  auto pager = watching(options, std::move(hooks));
+  if (!pager) return pager;
+  Pager& made = **pager;
+  const int shared = made.userfault_.descriptor();
+  made.handles_ = std::make_unique<OwnHandles>(std::span(&shared, 1));
+  made.userfault_.rely_on(made.handles_.get());
+  Result<void> started;
+  made.with_handles([&] {
+    auto slow = open_slow();
+    started = slow ? made.start(std::move(*slow)) : tl::unexpected(slow.error());
+  });
+  if (!started) return tl::unexpected(started.error());
+  return pager;
+}
+
+Result<std::unique_ptr<Pager>> Pager::watching(const PagerOptions& given, PagerHooks hooks) {
   PagerOptions options = given;
   options.max_frames = std::max(options.max_frames, options.frames);
   const std::uint64_t chunk = options.chunk_bytes;
@@ -46,8 +71,8 @@ Result<std::unique_ptr<Pager>> Pager::create(const PagerOptions& given, std::sha
   auto pool = Mapping::reserve(options.max_frames * chunk, std::max<std::uint64_t>(chunk, 2 * kMiB));
   if (!pool) return tl::unexpected(pool.error());
 
-  std::unique_ptr<Pager> pager(new Pager(options, std::move(slow), std::move(hooks),
-                                         {std::move(*userfault), std::move(*arena), std::move(*pool)}));
+  std::unique_ptr<Pager> pager(
+      new Pager(options, std::move(hooks), {std::move(*userfault), std::move(*arena), std::move(*pool)}));
   auto remapper = make_remapper(options.remap, pager->userfault_);
   if (!remapper) return tl::unexpected(remapper.error());
   pager->remapper_ = std::move(*remapper);
@@ -63,21 +88,25 @@ Result<std::unique_ptr<Pager>> Pager::create(const PagerOptions& given, std::sha
     error = pager->userfault_.watch(pager->pool_.data(), pager->pool_.bytes());
   }
   if (error != 0) return fail(fmt::format("userfaultfd cannot watch the arena: {}", std::strerror(error)));
-  if (pager->slow_->in_place_bytes() != 0) {
-    if (auto made = pager->make_slow_frames(); !made) return tl::unexpected(made.error());
-  }
-  pager->stop_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (pager->stop_event_ < 0) return fail(fmt::format("eventfd: {}", std::strerror(errno)));
-  const SignalsBlocked blocked;  // a handler that touches the arena must not run on the thread that answers
-  pager->threads_.emplace_back([p = pager.get()] { p->answer_faults(); });
-  for (std::uint32_t i = 0; i < options.workers; ++i) pager->threads_.emplace_back([p = pager.get()] { p->work(); });
   return pager;
 }
 
-Pager::Pager(const PagerOptions& options, std::shared_ptr<Tier> slow, PagerHooks hooks, Parts parts)
+Result<void> Pager::start(std::shared_ptr<Tier> slow) {
+  slow_ = std::move(slow);
+  if (slow_->in_place_bytes() != 0) {
+    if (auto made = make_slow_frames(); !made) return made;
+  }
+  stop_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (stop_event_ < 0) return fail(fmt::format("eventfd: {}", std::strerror(errno)));
+  const SignalsBlocked blocked;  // a handler that touches the arena must not run on the thread that answers
+  threads_.push_back(OwnHandles::thread([this] { answer_faults(); }));
+  for (std::uint32_t i = 0; i < options_.workers; ++i) threads_.push_back(OwnHandles::thread([this] { work(); }));
+  return {};
+}
+
+Pager::Pager(const PagerOptions& options, PagerHooks hooks, Parts parts)
     : options_(options),
       hooks_(std::move(hooks)),
-      slow_(std::move(slow)),
       userfault_(std::move(parts.userfault)),
       arena_(std::move(parts.arena)),
       pool_(std::move(parts.pool)),
@@ -88,6 +117,11 @@ Pager::Pager(const PagerOptions& options, std::shared_ptr<Tier> slow, PagerHooks
   stats_.frames = options.frames;
 }
 
+void Pager::with_handles(const std::function<void()>& task) const {
+  if (handles_ == nullptr) return task();
+  handles_->run(task);
+}
+
 Pager::~Pager() {
   {
     Lock lock(mutex_);
@@ -96,11 +130,16 @@ Pager::~Pager() {
   work_.notify_all();
   frames_.notify_all();
   if (stop_event_ >= 0) {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t n = ::write(stop_event_, &one, sizeof one);
+    with_handles([this] {
+      const std::uint64_t one = 1;
+      [[maybe_unused]] const ssize_t n = ::write(stop_event_, &one, sizeof one);
+    });
   }
   for (std::thread& thread : threads_) thread.join();
-  if (stop_event_ >= 0) ::close(stop_event_);
+  with_handles([this] {
+    if (stop_event_ >= 0) ::close(stop_event_);
+    slow_.reset();
+  });
 }
 
 ChunkRange Pager::chunks_of(const void* address, std::size_t bytes) const {
@@ -212,14 +251,24 @@ void Pager::become_dead(std::uint32_t chunk) {
   // In transit: its owner sees live_pages == 0 at the end.
 }
 
+// A tensor that is born may share a chunk with one that is away, so that a thread of the program reads.
+Result<std::size_t> Pager::transfer(Direction direction, std::span<const Segment> segments, Priority priority) const {
+  Result<std::size_t> moved;
+  with_handles([&] { moved = slow_->transfer(direction, segments, {priority, {}}); });
+  return moved;
+}
+
 Result<void> Pager::reserve_for(std::uint64_t chunks_live) {
   // Those in transit can hold a slot of a chunk that has died.
   const std::uint64_t wanted = chunks_live + options_.workers + 1;
   if (wanted * options_.chunk_bytes <= slow_->reserved_bytes()) return {};
   const std::uint64_t step = std::max<std::uint64_t>(64 * kMiB / options_.chunk_bytes, 1);
-  auto reserved = slow_->reserve((wanted + step - 1) / step * step * options_.chunk_bytes);
-  if (reserved) return reserved;
-  return slow_->reserve(wanted * options_.chunk_bytes);
+  Result<void> reserved;
+  with_handles([&] {
+    reserved = slow_->reserve((wanted + step - 1) / step * step * options_.chunk_bytes);
+    if (!reserved) reserved = slow_->reserve(wanted * options_.chunk_bytes);
+  });
+  return reserved;
 }
 
 bool Pager::queue_ahead(std::uint32_t chunk) {

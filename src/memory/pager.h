@@ -44,6 +44,8 @@
 
 namespace deeptm {
 
+class OwnHandles;
+
 struct PagerOptions {
   std::uint64_t arena_bytes = 0;  // multiple of chunk_bytes
   std::uint64_t chunk_bytes = 2 << 20;
@@ -87,6 +89,10 @@ struct PagerTraffic {
 class Pager {
  public:
   static Result<std::unique_ptr<Pager>> create(const PagerOptions& options, std::shared_ptr<Tier> slow,
+                                               PagerHooks hooks);
+  // With open files of its own, of which the slow tier is to be one: see OwnHandles.
+  using OpenTier = std::function<Result<std::shared_ptr<Tier>>()>;
+  static Result<std::unique_ptr<Pager>> create(const PagerOptions& options, const OpenTier& open_slow,
                                                PagerHooks hooks);
   ~Pager();
   Pager(const Pager&) = delete;
@@ -155,6 +161,8 @@ class Pager {
   void set_frames(std::uint32_t frames);
   PagerStats stats() const;
   PagerTraffic traffic() const;
+  // Threads that transfer are started in here: they have the pager's open files.
+  void with_handles(const std::function<void()>& task) const;
   std::uint64_t slow_reserved_bytes() const { return slow_->reserved_bytes(); }
 
   // Fewest frames with which any operation of this many threads can complete.
@@ -163,9 +171,12 @@ class Pager {
  private:
   using Lock = std::unique_lock<std::mutex>;
   struct Parts;
-  Pager(const PagerOptions& options, std::shared_ptr<Tier> slow, PagerHooks hooks, Parts parts);
+  Pager(const PagerOptions& options, PagerHooks hooks, Parts parts);
 
   // pager.cpp
+  static Result<std::unique_ptr<Pager>> watching(const PagerOptions& options, PagerHooks hooks);
+  Result<void> start(std::shared_ptr<Tier> slow);
+  Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments, Priority priority) const;
   PageExtent pages_of(const std::byte* begin, std::size_t bytes) const;
   template <class Visit>
   void for_each_chunk(PageExtent pages, Visit visit);
@@ -310,8 +321,9 @@ class Pager {
 
   PagerOptions options_;
   PagerHooks hooks_;
-  std::shared_ptr<Tier> slow_;
   Userfault userfault_;
+  std::unique_ptr<OwnHandles> handles_;  // none: those of the process
+  std::shared_ptr<Tier> slow_;
   Mapping arena_, pool_;
   std::unique_ptr<Remapper> remapper_;
   RunningSet running_;

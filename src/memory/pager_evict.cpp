@@ -240,7 +240,7 @@ void Pager::write_out(Lock& lock, std::span<const std::uint32_t> chunks, Priorit
   Result<std::size_t> written = std::size_t{0};
   if (!list.empty()) {
     lock.unlock();
-    written = slow_->transfer(Direction::kWrite, list, {priority, {}});
+    written = transfer(Direction::kWrite, list, priority);
     lock.lock();
   }
   evicting_ -= static_cast<std::uint32_t>(chunks.size());

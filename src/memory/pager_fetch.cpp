@@ -196,7 +196,7 @@ void Pager::read_in(Lock& lock, std::span<const std::uint32_t> chunks, Priority 
   constexpr int kTries = 3;
   for (int attempt = 1;; ++attempt) {
     lock.unlock();
-    const auto read = slow_->transfer(Direction::kRead, list, {priority, {}});
+    const auto read = transfer(Direction::kRead, list, priority);
     if (read) add_checksums(copies);
     lock.lock();
     if (read) remember(copies);

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/own_handles.h"
+
 // Debian 12 ships the headers of Linux 6.1; these came later (include/uapi/linux/userfaultfd.h of 6.8).
 #ifndef UFFD_FEATURE_MOVE
 #define UFFD_FEATURE_MOVE (1 << 16)
@@ -115,10 +117,14 @@ Result<Userfault> Userfault::open(bool allow_user_mode_only) {
 }
 
 Userfault::Userfault(Userfault&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), can_move_(other.can_move_), faults_(std::move(other.faults_)) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      handles_(other.handles_),
+      can_move_(other.can_move_),
+      faults_(std::move(other.faults_)) {}
 
 Userfault& Userfault::operator=(Userfault&& other) noexcept {
   std::swap(fd_, other.fd_);
+  std::swap(handles_, other.handles_);
   std::swap(can_move_, other.can_move_);
   std::swap(faults_, other.faults_);
   return *this;
@@ -128,40 +134,49 @@ Userfault::~Userfault() {
   if (fd_ >= 0) ::close(fd_);
 }
 
+int Userfault::request(unsigned long what, void* argument) const {
+  const auto here = [&] { return ::ioctl(fd_, what, argument) == 0 ? 0 : errno; };
+  int error = here();
+  // Closed, or another file's number by now.
+  const bool lost = error == EBADF || error == ENOTTY || error == EINVAL;
+  if (lost && handles_ != nullptr) handles_->run([&] { error = here(); });
+  return error;
+}
+
 int Userfault::watch(void* address, std::size_t bytes) const {
-  uffdio_register request{};
-  request.range = {reinterpret_cast<std::uint64_t>(address), bytes};
-  request.mode = UFFDIO_REGISTER_MODE_MISSING;
-  return ::ioctl(fd_, UFFDIO_REGISTER, &request) == 0 ? 0 : errno;
+  uffdio_register asked{};
+  asked.range = {reinterpret_cast<std::uint64_t>(address), bytes};
+  asked.mode = UFFDIO_REGISTER_MODE_MISSING;
+  return request(UFFDIO_REGISTER, &asked);
 }
 
 int Userfault::wake(void* address, std::size_t bytes) const {
   uffdio_range range{reinterpret_cast<std::uint64_t>(address), bytes};
-  return ::ioctl(fd_, UFFDIO_WAKE, &range) == 0 ? 0 : errno;
+  return request(UFFDIO_WAKE, &range);
 }
 
 int Userfault::move(void* to, void* from, std::size_t bytes, std::size_t* moved) const {
-  uffdio_move request{};
-  request.dst = reinterpret_cast<std::uint64_t>(to);
-  request.src = reinterpret_cast<std::uint64_t>(from);
-  request.len = bytes;
-  const int error = ::ioctl(fd_, UFFDIO_MOVE, &request) == 0 ? 0 : errno;
-  *moved = request.move > 0 ? static_cast<std::size_t>(request.move) : 0;
+  uffdio_move asked{};
+  asked.dst = reinterpret_cast<std::uint64_t>(to);
+  asked.src = reinterpret_cast<std::uint64_t>(from);
+  asked.len = bytes;
+  const int error = request(UFFDIO_MOVE, &asked);
+  *moved = asked.move > 0 ? static_cast<std::size_t>(asked.move) : 0;
   return error;
 }
 
 int Userfault::copy(void* to, const void* from, std::size_t bytes) const {
-  uffdio_copy request{};
-  request.dst = reinterpret_cast<std::uint64_t>(to);
-  request.src = reinterpret_cast<std::uint64_t>(from);
-  request.len = bytes;
-  return ::ioctl(fd_, UFFDIO_COPY, &request) == 0 ? 0 : errno;
+  uffdio_copy asked{};
+  asked.dst = reinterpret_cast<std::uint64_t>(to);
+  asked.src = reinterpret_cast<std::uint64_t>(from);
+  asked.len = bytes;
+  return request(UFFDIO_COPY, &asked);
 }
 
 int Userfault::zero_page(void* page) const {
-  uffdio_zeropage request{};
-  request.range = {reinterpret_cast<std::uint64_t>(page), 4096};
-  return ::ioctl(fd_, UFFDIO_ZEROPAGE, &request) == 0 ? 0 : errno;
+  uffdio_zeropage asked{};
+  asked.range = {reinterpret_cast<std::uint64_t>(page), 4096};
+  return request(UFFDIO_ZEROPAGE, &asked);
 }
 
 std::span<const std::uint64_t> Userfault::pending_faults() {

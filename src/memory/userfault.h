@@ -12,6 +12,8 @@
 
 namespace deeptm {
 
+class OwnHandles;
+
 // What this kernel and these permissions give; `deeptm doctor` prints it.
 struct UserfaultSupport {
   bool available = false;
@@ -30,6 +32,9 @@ class Userfault {
   Userfault(Userfault&&) noexcept;
   Userfault& operator=(Userfault&&) noexcept;
   ~Userfault();
+
+  // Whose threads have the descriptor whatever the others close: they do what cannot be done here.
+  void rely_on(OwnHandles* handles) { handles_ = handles; }
 
   bool can_move() const { return can_move_; }
   int descriptor() const { return fd_; }
@@ -50,7 +55,11 @@ class Userfault {
 
  private:
   Userfault(int fd, bool can_move) : fd_(fd), can_move_(can_move) {}
+  // 0 or errno.
+  int request(unsigned long what, void* argument) const;
+
   int fd_ = -1;
+  OwnHandles* handles_ = nullptr;
   bool can_move_ = false;
   std::vector<std::uint64_t> faults_;
 };

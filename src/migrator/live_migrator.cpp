@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/own_handles.h"
 #include "base/short_turns.h"
 #include "base/signals_blocked.h"
 
@@ -33,7 +34,7 @@ void LiveMigrator::ask(Queue& queue, std::span<const std::uint32_t> chunks) {
   {
     const std::lock_guard lock(mutex_);
     queue.chunks.insert(queue.chunks.end(), chunks.begin(), chunks.end());
-    if (threads_.empty()) start();
+    if (threads_.empty()) pager_.with_handles([this] { start(); });
     if (queue.busy == threads_each_) return;
   }
   queue.asked.notify_one();
@@ -42,8 +43,8 @@ void LiveMigrator::ask(Queue& queue, std::span<const std::uint32_t> chunks) {
 void LiveMigrator::start() {
   const SignalsBlocked blocked;
   for (std::uint32_t i = 0; i < threads_each_; ++i) {
-    threads_.emplace_back([this] { send(); });
-    threads_.emplace_back([this] { fetch(); });
+    threads_.push_back(OwnHandles::thread([this] { send(); }));
+    threads_.push_back(OwnHandles::thread([this] { fetch(); }));
   }
 }
 

@@ -65,6 +65,11 @@ Result<std::unique_ptr<Runtime>> Runtime::create(std::string_view config_json, L
                     "outside it, in ordinary memory",
                     (*telemetry)->owner_process.load(), ::getpid()));
   }
+  // All processes train the same: of the files, which are one run's, the first writes them.
+  if (*telemetry != first) {
+    config->record_file.clear();
+    config->plan_folder.clear();
+  }
   std::unique_ptr<Runtime> runtime(new Runtime(std::move(*config), std::move(log), std::move(*telemetry)));
   if (auto started = runtime->start(); !started) {
     runtime->note(runtime->telemetry_->error, sizeof runtime->telemetry_->error, started.error().message);
@@ -109,13 +114,16 @@ Result<void> Runtime::start() {
   options.arena_bytes = std::min(kMostArenaBytes, most_chunks * chunk) / chunk * chunk;
   if (scarce_mappings) options.max_frames = std::min<std::uint32_t>(options.max_frames, 20'000);
 
-  auto tier = open_slow_tier(config_);
-  if (!tier) return tl::unexpected(tier.error());
-  note(telemetry_->slow_tier, sizeof telemetry_->slow_tier,
-       emulator_ != nullptr ? fmt::format("emulated: {}, {} (everything stays in ordinary memory)",
-                                          emulator_->schedule().machine, emulator_->schedule().policy)
-                            : (*tier)->name() + ": " + (*tier)->description());
-  auto pager = Pager::create(options, *tier, hooks());
+  const auto open_tier = [this] {
+    auto tier = open_slow_tier(config_);
+    if (!tier) return tier;
+    note(telemetry_->slow_tier, sizeof telemetry_->slow_tier,
+         emulator_ != nullptr ? fmt::format("emulated: {}, {} (everything stays in ordinary memory)",
+                                            emulator_->schedule().machine, emulator_->schedule().policy)
+                              : (*tier)->name() + ": " + (*tier)->description());
+    return tier;
+  };
+  auto pager = Pager::create(options, Pager::OpenTier(open_tier), hooks());
   if (!pager) return tl::unexpected(pager.error());
   pager_ = std::move(*pager);
   allocator_ = std::make_unique<TensorAllocator>(*pager_);
@@ -179,7 +187,7 @@ Result<void*> Runtime::allocate(std::uint64_t bytes, std::uint64_t alignment) {
     note(telemetry_->error, sizeof telemetry_->error, tensor.error().message);
     return tensor;
   }
-  tensor_changes(*tensor, bytes);
+  if (has_forked()) tensor_changes(*tensor, bytes);
   if (current_scope != nullptr) follower_->born(current_scope->followed, *tensor, bytes);
   if (recording()) recorder_->allocate(*tensor, bytes, reinterpret_cast<Recorder::Token>(current_scope));
   return tensor;
@@ -217,9 +225,10 @@ void Runtime::kernel_begin(deeptm_scope& memory, std::uint32_t kernel, std::int6
   scope->step = step;
   const auto entry = pager_->running().enter(kernel);
   scope->entry = entry ? *entry + 1 : 0;
+  const bool forked = has_forked();
   for (const deeptm_access& access : inputs) {
     if (access.bytes == 0 || !owns(access.base)) continue;
-    if ((access.flags & DEEPTM_WRITE) != 0) tensor_changes(access.base, access.bytes);
+    if (forked && (access.flags & DEEPTM_WRITE) != 0) tensor_changes(access.base, access.bytes);
     const ChunkRange chunks = pager_->chunks_of(access.base, access.bytes);
     if (entry) pager_->running().add(*entry, chunks);
     pager_->touch(chunks);

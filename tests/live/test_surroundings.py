@@ -43,6 +43,14 @@ if __name__ == "__main__":
             assert sum(running.get(120)) == sum(work(number) for number in range(1000))
     tell(losses)
 """
+CLOSED = COMMON + """
+import os
+losses = train(6)
+os.closerange(3, 4096)
+others = [open("other%d" % number, "w") for number in range(40)]
+tell(losses + train(6))
+assert not any(os.path.getsize(other.name) for other in others)
+"""
 THREADS = COMMON + """
 import threading
 def die():
@@ -91,7 +99,7 @@ def learned(process, tmp_path, name="train.py"):
     return last_line(out)
 
 
-@pytest.mark.parametrize("what, script", [("signals", SIGNALS), ("children", CHILDREN), ("threads", THREADS)], ids=lambda value: value if len(value) < 20 else "")
+@pytest.mark.parametrize("what, script", [("signals", SIGNALS), ("children", CHILDREN), ("threads", THREADS), ("closed handles", CLOSED)], ids=lambda value: value if len(value) < 20 else "")
 def test_beside_training(what, script, begin, stock, tmp_path):
     assert learned(begin(script), tmp_path) == stock, what
 
