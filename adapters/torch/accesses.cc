@@ -32,9 +32,10 @@ const char* type_name(c10::ScalarType type) {
 }  // namespace
 
 void Accesses::add(const at::Tensor& tensor, uint32_t flags) {
-  if (!tensor.defined() || !tensor.has_storage() || !tensor.device().is_cpu()) return;
+  // The storage is asked where it is: a tensor may answer by a method in Python.
+  if (!tensor.defined() || !tensor.has_storage()) return;
   const c10::StorageImpl* storage = tensor.storage().unsafeGetStorageImpl();
-  if (storage->data() == nullptr) return;
+  if (storage->device_type() != c10::DeviceType::CPU || storage->data() == nullptr) return;
   // A parameter: a leaf that gradients are asked for. Optimizers overwrite it in place.
   if (tensor.requires_grad() && tensor.is_leaf()) flags |= DEEPTM_VARIABLE;
   if ((flags & DEEPTM_VARIABLE) != 0) {
@@ -42,7 +43,7 @@ void Accesses::add(const at::Tensor& tensor, uint32_t flags) {
     writes_variable_ = writes_variable_ || (flags & DEEPTM_WRITE) != 0;
   }
   deeptm_access access{storage->data(), storage->nbytes(), flags, 0, nullptr, nullptr};
-  if (recording_) {
+  if (recording_ && !tensor.is_nested()) {
     access.rank = static_cast<uint32_t>(tensor.dim());
     access.shape = tensor.sizes().data();  // as long as the operation holds its tensors
     access.dtype = type_name(tensor.scalar_type());
@@ -51,15 +52,15 @@ void Accesses::add(const at::Tensor& tensor, uint32_t flags) {
 }
 
 void Accesses::add(const c10::IValue& value, uint32_t flags) {
+  // Lists of tensors, optional ones, or numbers; several outputs. Nothing is copied: each operator passes here.
   if (value.isTensor()) {
     add(value.toTensor(), flags);
-  } else if (value.isTensorList()) {
-    for (const at::Tensor& tensor : value.toTensorVector()) add(tensor, flags);
-  } else if (value.isList() || value.isTuple()) {
-    // Optional tensors, nested lists, several outputs.
-    const auto elements = value.isTuple() ? value.toTupleRef().elements().vec() : value.toListRef().vec();
-    for (const c10::IValue& element : elements) {
-      if (element.isTensor() || element.isTensorList()) add(element, flags);
+  } else if (value.isTuple()) {
+    for (const c10::IValue& element : value.toTupleRef().elements()) add(element, flags);
+  } else if (value.isList()) {
+    for (const c10::IValue& element : value.toListRef()) {
+      if (element.isInt() || element.isDouble() || element.isBool()) break;
+      add(element, flags);
     }
   }
 }

@@ -6,6 +6,8 @@ namespace deeptm_pytorch {
 
 // From the first tensor of considerable size on, tensors on the CPU are the runtime's, and operations are watched.
 void own_tensors();
+// Not in this process, unless it has begun.
+void leave_tensors();
 
 // From now on each operation is announced before and after it computes; not if PyTorch's records do not pass the
 // self-test, which a line says: then nothing is planned.

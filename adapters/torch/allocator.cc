@@ -15,15 +15,16 @@ namespace {
 
 constexpr size_t kAlignment = 64;  // as PyTorch's own
 
-// Processes that only start others (torchrun), or only load data, make no tensor of this size, and leave the fast limit to
-// those that train. What is allocated before is ordinary memory.
+// Processes that only start others (torchrun) make no tensor of this size, and leave the fast limit to those that train.
+// What is allocated before is ordinary memory.
 constexpr size_t kConsiderable = 64 << 10;
 
 std::atomic<deeptm_runtime*> used{nullptr};
+std::atomic<bool> left{false};
 
 deeptm_runtime* runtime_for(size_t bytes) {
   deeptm_runtime* rt = used.load(std::memory_order_acquire);
-  if (rt != nullptr || bytes < kConsiderable) return rt;
+  if (rt != nullptr || bytes < kConsiderable || left.load(std::memory_order_relaxed)) return rt;
   static deeptm_runtime* const started = [] {
     deeptm_runtime* made = deeptm_adapter::runtime();
     if (made != nullptr) watch_operations();
@@ -58,6 +59,8 @@ class ArenaAllocator final : public c10::Allocator {
 };
 
 }  // namespace
+
+void leave_tensors() { left.store(true); }
 
 void own_tensors() {
   // Never destroyed: tensors are freed until the very end of the process. PyTorch's own priorities are 0.

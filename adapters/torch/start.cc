@@ -6,5 +6,7 @@ const char* deeptm_adapter::config_variable() { return "DEEPTM_PYTORCH_CONFIG"; 
 
 const char* deeptm_adapter::unusable() { return nullptr; }
 
-// autoload/deeptm_autoload.py calls it at the end of `import torch`.
+// autoload/deeptm_autoload.py calls the first at the end of `import torch`, the other in a process that was forked and is
+// to have ordinary memory.
 extern "C" __attribute__((visibility("default"))) void deeptm_pytorch_start() { deeptm_pytorch::own_tensors(); }
+extern "C" __attribute__((visibility("default"))) void deeptm_pytorch_leave() { deeptm_pytorch::leave_tensors(); }

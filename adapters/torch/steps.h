@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// PyTorch numbers no steps. One ends with an update of parameters: at the end of Optimizer.step, or where parameters
-// are read again after they have been overwritten; without updates, at the next batch of a DataLoader; and in any case
-// after so many operations.
+// PyTorch numbers no steps. One ends with an update of parameters: at the end of Optimizer.step, or, in loops without
+// an optimizer, where parameters are read again after they have been overwritten; without updates, at the next batch of
+// a DataLoader; and in any case after so many operations. Once the script has said where one ends, only it says so.
 #ifndef DEEPTM_ADAPTERS_PYTORCH_STEPS_H_
 #define DEEPTM_ADAPTERS_PYTORCH_STEPS_H_
 
@@ -15,7 +15,9 @@ class Steps {
  public:
   // The number of the step that an operation belongs to which is about to run.
   int64_t of_operation(bool reads_variable, bool writes_variable) {
-    if (reads_variable && !writes_variable && updating_.load(std::memory_order_relaxed)) next();
+    // Within Optimizer.step parameters are read after others were written: weight decay.
+    const bool updated = updating_.load(std::memory_order_relaxed) && optimizing_.load(std::memory_order_relaxed) == 0;
+    if (reads_variable && !writes_variable && updated && !told_.load(std::memory_order_relaxed)) next();
     if (writes_variable) updating_.store(true, std::memory_order_relaxed);
     if (operations_.fetch_add(1, std::memory_order_relaxed) == kLongest) next();
     return number_.load(std::memory_order_relaxed);
@@ -23,25 +25,44 @@ class Steps {
 
   // Ranges that PyTorch itself names (scope USER_SCOPE).
   void range_begins(std::string_view name) {
-    if (starts(name, "enumerate(DataLoader)")) next();
+    if (is_optimizer(name)) optimizing_.fetch_add(1, std::memory_order_relaxed);
+    const void* trainer = trainer_.load(std::memory_order_relaxed);
+    const bool ours = trainer == nullptr || trainer == this_thread();  // others prefetch
+    if (starts(name, "enumerate(DataLoader)") && ours && !told_.load(std::memory_order_relaxed)) next();
   }
   void range_ends(std::string_view name) {
-    if (starts(name, "Optimizer.step#")) next();
+    if (!is_optimizer(name)) return;
+    trainer_.store(this_thread(), std::memory_order_relaxed);
+    if (optimizing_.fetch_sub(1, std::memory_order_relaxed) == 1 && !told_.load(std::memory_order_relaxed)) next();
   }
 
-  // Also what deeptm.step() calls.
+  // deeptm.step()
+  void told() {
+    told_.store(true, std::memory_order_relaxed);
+    next();
+  }
+
+ private:
   void next() {
     if (operations_.exchange(0, std::memory_order_relaxed) != 0) number_.fetch_add(1, std::memory_order_relaxed);
     updating_.store(false, std::memory_order_relaxed);
   }
 
- private:
   static constexpr uint64_t kLongest = 1 << 20;
+  static bool is_optimizer(std::string_view name) { return starts(name, "Optimizer.step#"); }
   static bool starts(std::string_view text, std::string_view with) { return text.substr(0, with.size()) == with; }
 
+  static const void* this_thread() {
+    static thread_local const char here = 0;
+    return &here;
+  }
+
   std::atomic<int64_t> number_{1};
-  std::atomic<uint64_t> operations_{0};  // of this step so far
-  std::atomic<bool> updating_{false};    // parameters have been overwritten in it
+  std::atomic<uint64_t> operations_{0};        // of this step so far
+  std::atomic<bool> updating_{false};          // parameters have been overwritten in it
+  std::atomic<int> optimizing_{0};             // calls of Optimizer.step that are under way
+  std::atomic<const void*> trainer_{nullptr};  // the thread that has called it last
+  std::atomic<bool> told_{false};
 };
 
 }  // namespace deeptm_pytorch

@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <sstream>
 
-#include "launch/managed_run.h"
-
 namespace deeptm {
 namespace {
 
@@ -70,9 +68,10 @@ std::vector<std::string> drop_hostile_settings(Environment& environment) {
     }
   }
   if (const char* autoload = environment.get("TORCH_DEVICE_BACKEND_AUTOLOAD");
-      autoload != nullptr && autoload[0] == '0') {
+      autoload != nullptr && std::string_view(autoload) != "1") {
+    notes.push_back(
+        fmt::format("TORCH_DEVICE_BACKEND_AUTOLOAD={} is ignored: PyTorch would not load the adapter", autoload));
     environment.unset("TORCH_DEVICE_BACKEND_AUTOLOAD");
-    notes.emplace_back("TORCH_DEVICE_BACKEND_AUTOLOAD=0 is ignored: PyTorch would not load the adapter");
   }
   return notes;
 }
@@ -91,6 +90,7 @@ void load_adapter(Environment& environment, const Adapter& adapter, std::string_
     const std::string own = adapter.autoload.string();
     environment.set("PYTHONPATH", before == nullptr || *before == '\0' ? own : fmt::format("{}:{}", own, before));
     environment.set("DEEPTM_PYTORCH_ADAPTER", adapter.library.string());
+    environment.set("DEEPTM_PYTORCH", adapter.framework);
     environment.set("DEEPTM_PYTORCH_CONFIG", config_json);
     return;
   }

@@ -2,10 +2,34 @@
 """PyTorch calls load() at the end of `import torch`: this folder is in PYTHONPATH where `deeptm` has put it there."""
 
 import ctypes
+import multiprocessing
+import multiprocessing.util
 import os
+import sys
+
+adapter = None
 
 
 def load():
+    global adapter
     library = os.environ.get("DEEPTM_PYTORCH_ADAPTER")
-    if library:
-        ctypes.PyDLL(library).deeptm_pytorch_start()
+    if not library or _loads_data():
+        return
+    made_for = os.environ.get("DEEPTM_PYTORCH", "")
+    here = "torch " + sys.modules["torch"].__version__.split("+")[0]
+    if here != made_for:
+        print(f"deeptm: warning: this is {here}, deeptm was started for {made_for}: these tensors are in ordinary memory", file=sys.stderr)
+        return
+    adapter = ctypes.PyDLL(library)
+    adapter.deeptm_pytorch_start()
+    multiprocessing.util.register_after_fork(adapter, _after_fork)
+
+
+def _after_fork(adapter):
+    if _loads_data():
+        adapter.deeptm_pytorch_leave()
+
+
+def _loads_data():
+    """As DataLoader's workers, which must not take the limit before the training does."""
+    return multiprocessing.current_process().daemon
