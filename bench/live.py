@@ -47,6 +47,10 @@ HEAD = LINE.format(
 )
 
 
+def managed_options(place, folder):
+    return ("--slow", f"file:{place}", "--results", folder, "--steps", STEPS, "--warmup", WARMUP, "--warmup-seconds", WARMUP_SECONDS)
+
+
 class Cell:
     """One model at one share of its peak: what its runs took, by policy."""
 
@@ -138,8 +142,7 @@ class Bench:
 
     def managed(self, cell, policy):
         self.group.limit(cell.cgroup_bytes)
-        options = ("--slow", f"file:{self.place}", "--steps", STEPS, "--warmup", WARMUP, "--warmup-seconds", WARMUP_SECONDS)
-        options += (*policy_options(policy), "--results", self.folder)
+        options = (*managed_options(self.place, self.folder), *policy_options(policy))
 
         def run(timeout):
             entering = {"enter": self.group.enter, "timeout": timeout}

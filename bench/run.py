@@ -128,7 +128,7 @@ def swap(arguments):
     rows = []
     swap_bytes = 8 << 30
     with MemoryCgroup("deeptm-bench") as group, tempfile.TemporaryDirectory() as folder, swap_file(swap_bytes):
-        for model in arguments.models if arguments.models != default_models(arguments.framework) else ("mobilenet", "resnet50"):
+        for model in arguments.asked or ("mobilenet", "resnet50"):
             workload = Workload(model, *CELLS[model], 4, folder, framework=arguments.framework)
             stock = workload.run("stock")
             fast = workload.run("free", fast="100%")["record"]["live_peak_bytes"] // 5
@@ -191,9 +191,8 @@ def live(arguments):
 
 def ways(arguments):
     """What PyTorch's users do today, beside a plan: step time and peak memory; measured."""
-    models = arguments.models if arguments.models != default_models(arguments.framework) else WAYS_MODELS
     with tempfile.TemporaryDirectory() as folder:
-        return list(ways_rows(folder, models, LIVE_CELLS["torch"], int(arguments.rounds)))
+        return list(ways_rows(folder, arguments.asked or WAYS_MODELS, LIVE_CELLS["torch"], int(arguments.rounds)))
 
 
 def longrun(arguments):
@@ -282,6 +281,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="fewer cells of joint")
     parser.add_argument("--full", action="store_true", help="joint beside policies that take minutes a cell, too")
     arguments = parser.parse_args()
+    arguments.asked = arguments.models
     arguments.models = arguments.models or default_models(arguments.framework)
     unknown = [name for name in arguments.names if name not in BENCHMARKS]
     if unknown:

@@ -8,14 +8,13 @@ import pathlib
 import statistics
 
 from limited import RunFailed, Workload, limits
+from live import SWAP_BYTES, managed_options
 from memory_cgroup import MemoryCgroup, swap_file
 from training import train
 
 MODELS = ("vgg19", "resnet50", "mobilenet", "transformer")
 PERCENT = 20
 STEPS, WARMUP = 6, 2
-PLANNED = ("--steps", 10, "--warmup", 8, "--warmup-seconds", 30)
-SWAP_BYTES = 16 << 30
 SCRIPT = pathlib.Path(__file__).with_name("ways_training.py")
 
 LINE = "{:<13} {:<36} {:>8} {:>12} {:>14}"
@@ -45,7 +44,7 @@ class Ways:
         fast, cgroup = limits(stock, peak, PERCENT)
         self.group.limit(cgroup)
         self.group.start_peak()
-        options = ("--slow", f"file:{self.place}", *PLANNED, "--results", self.folder)
+        options = managed_options(self.place, self.folder)
         row = train(self.model, *self.size, fast, *options, framework="torch", enter=self.group.enter)
         taken = self.group.peak_bytes()
         self.runs.setdefault(f"DeepTM, {PERCENT} % of the tensors", []).append((row["step_seconds"], taken))

@@ -3,9 +3,13 @@
 
 import hashlib
 import pathlib
+import platform
+import statistics
 import sys
 
 import numpy as np
+
+OPTIONS_KEPT = ("model", "batch", "image", "steps", "data", "seed", "optimizer", "batch_norm", "deterministic", "inter_op")
 
 
 class Warmup:
@@ -42,6 +46,11 @@ class Progress:
         self._stream.flush()
 
 
+def progress_of(options):
+    """None where nobody looks."""
+    return Progress(options.model) if options.progress or sys.stderr.isatty() else None
+
+
 def digest(values):
     """SHA-256 over the bytes of all variables, tensors or arrays in order, in hexadecimal."""
     total = hashlib.sha256()
@@ -54,3 +63,18 @@ def resident_bytes():
     """(highest so far, now) of this process, as Linux counts them: VmHWM and VmRSS."""
     fields = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
     return tuple(int(fields[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS"))
+
+
+def measured(options, parameters, warmup, seconds, losses, versions):
+    """What a training has to tell, whatever its framework. `warmup` is how many of the steps were that."""
+    peak_rss_bytes, rss_bytes_after = resident_bytes()
+    return {key: getattr(options, key) for key in OPTIONS_KEPT} | {
+        "parameters": parameters,
+        "warmup": warmup,
+        "step_seconds": seconds,
+        "median_step_seconds": statistics.median(seconds[warmup:]),
+        "losses": [loss.hex() for loss in losses],
+        "peak_rss_bytes": peak_rss_bytes,
+        "rss_bytes_after": rss_bytes_after,
+        "versions": {"python": platform.python_version()} | versions,
+    }

@@ -4,8 +4,6 @@
     python -m deeptm.torch_workload --model mobilenet --batch 32 --image 160 --steps 10 --output mobilenet.json
 """
 
-import platform
-import statistics
 import sys
 import time
 
@@ -44,8 +42,7 @@ def train(options, forward=lambda model, inputs: model(inputs)):
     model = torch_models.build(options.model, options.image, arrays.CLASSES[kind, options.data])
     optimizer = _optimizer(torch, options.optimizer, model.parameters())
     loss_of = torch.nn.CrossEntropyLoss()
-    shown = options.progress or sys.stderr.isatty()
-    progress = measuring.Progress(options.model) if shown else None
+    progress = measuring.progress_of(options)
     clock = measuring.Warmup(options.steps, options.warmup, options.warmup_seconds)
     seconds, losses = [], []
     try:
@@ -63,18 +60,9 @@ def train(options, forward=lambda model, inputs: model(inputs)):
                 progress.step(len(seconds), clock.total(), seconds[-1], losses[-1])
     except torch.OutOfMemoryError as error:
         raise TrainingFailed(str(error).splitlines()[0]) from error
-    peak_rss_bytes, rss_bytes_after = measuring.resident_bytes()
-    result = {key: getattr(options, key) for key in ("model", "batch", "image", "steps", "data", "seed", "optimizer", "batch_norm", "deterministic", "inter_op")}
-    result |= {
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "warmup": clock.warmup,
-        "step_seconds": seconds,
-        "median_step_seconds": statistics.median(seconds[clock.warmup :]),
-        "losses": [loss.hex() for loss in losses],
-        "peak_rss_bytes": peak_rss_bytes,
-        "rss_bytes_after": rss_bytes_after,
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__},
-    }
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    versions = {"torch": torch.__version__, "numpy": numpy.__version__}
+    result = measuring.measured(options, parameters, clock.warmup, seconds, losses, versions)
     if options.digest:
         state = [value for entry in optimizer.state.values() for value in entry.values() if torch.is_tensor(value)]
         result["digest"] = {

@@ -10,8 +10,6 @@ import argparse
 import json
 import os
 import pathlib
-import platform
-import statistics
 import sys
 import tempfile
 
@@ -137,35 +135,13 @@ def train(options):
         optimizer=_optimizer(keras, options.optimizer),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    shown = options.progress or sys.stderr.isatty()
-    progress = measuring.Progress(options.model) if shown else None
-    recorder = measure.TimedSteps(options.steps, options.warmup, options.warmup_seconds, progress)
+    recorder = measure.TimedSteps(options.steps, options.warmup, options.warmup_seconds, measuring.progress_of(options))
     try:
         model.fit(dataset, epochs=1, shuffle=False, callbacks=[recorder], verbose=0)
     except tf.errors.ResourceExhaustedError as error:
         raise TrainingFailed(_cause(error)) from error
-    peak_rss_bytes, rss_bytes_after = measuring.resident_bytes()
-
-    result = {key: getattr(options, key) for key in ("model", "batch", "image", "steps", "data", "seed")}
-    result |= {
-        "optimizer": options.optimizer,
-        "batch_norm": options.batch_norm,
-        "deterministic": options.deterministic,
-        "inter_op": options.inter_op,
-        "parameters": model.count_params(),
-        "warmup": recorder.warmup,
-        "step_seconds": recorder.seconds,
-        "median_step_seconds": statistics.median(recorder.seconds[recorder.warmup :]),
-        "losses": [loss.hex() for loss in recorder.losses],
-        "peak_rss_bytes": peak_rss_bytes,
-        "rss_bytes_after": rss_bytes_after,
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": data.np.__version__,
-        },
-    }
+    versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": data.np.__version__}
+    result = measuring.measured(options, model.count_params(), recorder.warmup, recorder.seconds, recorder.losses, versions)
     if options.digest:
         result["digest"] = {
             "weights": measuring.digest(model.weights),

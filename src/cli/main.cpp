@@ -55,9 +55,17 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
                      given.empty() ? "" : " ");
 }
 
+// Nothing where a program was moved away from what it was built or installed with.
+void add_documentation(CLI::App& app) {
+  const auto installation = this_installation();
+  if (!installation || !std::filesystem::exists(installation->documentation)) return;
+  app.footer(app.get_footer() + "\nDocumentation: " + installation->documentation.string());
+}
+
 int parse_and_run(CLI::App& app, const std::vector<Subcommand>& subcommands, std::vector<std::string> arguments) {
   const auto names = names_of(subcommands);
   if (arguments.empty()) {
+    add_documentation(app);
     fmt::print(stderr, "{}", app.help());
     return kBadInput;
   }
@@ -70,6 +78,7 @@ int parse_and_run(CLI::App& app, const std::vector<Subcommand>& subcommands, std
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the end
     app.parse(arguments);
   } catch (const CLI::Success& success) {
+    add_documentation(app);
     return app.exit(success);  // help or version
   } catch (const CLI::ParseError& error) {
     return refuse(explain(app, error));
@@ -78,13 +87,6 @@ int parse_and_run(CLI::App& app, const std::vector<Subcommand>& subcommands, std
     if (subcommand.app->parsed()) return subcommand.run();
   }
   return kBadInput;
-}
-
-// Nothing where a program was moved away from what it was built or installed with.
-std::string documentation_line() {
-  const auto installation = this_installation();
-  if (!installation || !std::filesystem::exists(installation->documentation)) return "";
-  return "\nDocumentation: " + installation->documentation.string();
 }
 
 int main(std::vector<std::string> arguments) {
@@ -122,8 +124,7 @@ int main(std::vector<std::string> arguments) {
       "published\n"
       "  deeptm calibrate -o machine.json                   this machine, for --machine\n"
       "  deeptm doctor                                      what this machine has and lacks\n"
-      "  deeptm clean                                       removes what it keeps among your files" +
-      documentation_line());
+      "  deeptm clean                                       removes what it keeps among your files");
   const bool takes_command = !arguments.empty() && arguments.front() == "run";
   if (!command.empty() && !takes_command) return refuse("only `deeptm run` takes a command behind --");
   return parse_and_run(app, subcommands, std::move(arguments));

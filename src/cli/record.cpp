@@ -84,8 +84,11 @@ int record_one(const Options& options, const Stack& stack, const MemorySettings&
   }
   graph->origin.command_line = command_of(options, model);
   if (auto written = write_graph(file, *graph); !written) return refuse(written.error().message, kFailed);
-  recorded[file.string()] = summary_json(*graph);
-  if (!options.json) fmt::print("{}\n", file.string());
+  if (options.json) {
+    recorded[file.string()] = summary_json(*graph);
+  } else {
+    fmt::print("{}\n", file.string());
+  }
   return 0;
 }
 

@@ -11,6 +11,13 @@
 
 namespace deeptm {
 
+struct Adapter {
+  FrameworkKind kind = FrameworkKind::kTensorFlow;
+  std::filesystem::path library;
+  std::string framework;             // "tensorflow 2.21.0"
+  std::filesystem::path autoload{};  // for PyTorch: a folder for Python's path, whose module loads the library
+};
+
 // The adapter's shared object for this framework: compiled the first time, 10 to 30 seconds, and kept in a folder of
 // the user's own, by the versions of both, the sources, the flags and the compiler. `progress` gets a line before a
 // compilation. Two processes may race: each builds for itself and the last rename wins.

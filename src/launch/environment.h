@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "launch/adapter.h"
+
 namespace deeptm {
 
 // A child's environment as "NAME=value" lines.
@@ -33,8 +35,6 @@ bool chooses_inter_op_threads(const Environment& environment);
 
 // One operation at a time, so that the order of kernels repeats; what the user has set stays.
 void use_one_inter_op_thread(Environment& environment);
-
-struct Adapter;  // launch/managed_run.h
 
 // Makes its framework load the adapter, and the adapter find its configuration.
 void load_adapter(Environment& environment, const Adapter& adapter, std::string_view config_json);

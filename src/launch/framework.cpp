@@ -12,8 +12,8 @@ namespace deeptm {
 namespace {
 
 constexpr std::array<FrameworkTraits, 2> kTraits{
-    {{"tensorflow", "TensorFlow", "tensorflow", "2.21.0", "tensorflow-cpu==2.21.0", "libtensorflow_framework.so.2"},
-     {"torch", "PyTorch", "torch", "2.13.0", "torch==2.13.0", "lib/libtorch_cpu.so"}}};
+    {{"tensorflow", "TensorFlow", "2.21.0", "tensorflow-cpu==2.21.0", "libtensorflow_framework.so.2"},
+     {"torch", "PyTorch", "2.13.0", "torch==2.13.0", "lib/libtorch_cpu.so"}}};
 
 // Module, version and folder of each package that is there, a line each, after whatever a site's own start-up code
 // prints.
@@ -36,7 +36,7 @@ for module in ("tensorflow", "torch"):
 
 std::optional<FrameworkKind> kind_of(std::string_view module) {
   for (std::size_t kind = 0; kind < kTraits.size(); ++kind) {
-    if (kTraits[kind].module == module) return static_cast<FrameworkKind>(kind);
+    if (kTraits[kind].name == module) return static_cast<FrameworkKind>(kind);
   }
   return std::nullopt;
 }

@@ -16,9 +16,8 @@ enum class FrameworkKind : std::uint8_t { kTensorFlow, kPyTorch };
 
 // What is known of a kind before any is looked for.
 struct FrameworkTraits {
-  std::string_view name;     // in files and messages for machines: "tensorflow"
+  std::string_view name;     // in files and messages for machines, and Python's module: "tensorflow"
   std::string_view title;    // for people: "TensorFlow"
-  std::string_view module;   // of Python
   std::string_view tested;   // version
   std::string_view package;  // what pip installs
   std::string_view library;  // under the package's folder

@@ -11,9 +11,9 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "launch/adapter.h"
 #include "launch/environment.h"
 #include "launch/figures.h"
-#include "launch/framework.h"
 #include "launch/slow_place.h"
 #include "launch/supervise.h"
 
@@ -59,13 +59,6 @@ struct MemorySettings {
   std::filesystem::path plan_folder{};  // "": plans are not kept
   PlanningSettings planning{};
   std::optional<EmulationSettings> emulation{};
-};
-
-struct Adapter {
-  FrameworkKind kind = FrameworkKind::kTensorFlow;
-  std::filesystem::path library;
-  std::string framework;             // "tensorflow 2.21.0"
-  std::filesystem::path autoload{};  // for PyTorch: a folder for Python's path, whose module loads the library
 };
 
 struct ManagedRun {

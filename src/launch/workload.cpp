@@ -17,9 +17,10 @@ std::string_view title_of(const Workload& workload) { return traits_of(workload_
 
 std::vector<std::string> workload_arguments(const std::filesystem::path& python, const Workload& workload,
                                             const WorkloadMode& mode, const std::filesystem::path& output) {
+  const bool is_torch = workload_framework(workload) == FrameworkKind::kPyTorch;
   std::vector<std::string> arguments = {python.string(),
                                         "-m",
-                                        workload.framework == "torch" ? "deeptm.torch_workload" : "deeptm.workload",
+                                        is_torch ? "deeptm.torch_workload" : "deeptm.workload",
                                         "--model=" + workload.model,
                                         fmt::format("--batch={}", workload.batch),
                                         fmt::format("--steps={}", workload.steps),
