@@ -36,7 +36,7 @@ class Images(torch.utils.data.Dataset):
     def __len__(self):
         return 8
     def __getitem__(self, number):
-        return torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(number)), number
+        return torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(number))[:, :64, :64], number
 
 def batches(count, size=8, side=64):
     generator = torch.Generator().manual_seed(2)
@@ -212,7 +212,7 @@ told(*parameters)
 """,
 }
 
-STEPS = {"bfloat16": 8, "loader and evaluation": 16, "workers make the first tensors": 8}  # of those that take long
+STEPS = {"bfloat16": 8, "loader and evaluation": 16}  # of those that take long
 
 
 def result_of(text):
