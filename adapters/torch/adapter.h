@@ -4,9 +4,9 @@
 
 namespace deeptm_pytorch {
 
-// From the first tensor of considerable size on, tensors on the CPU are the runtime's, and operations are watched.
-void own_tensors();
-// Not in this process, unless it has begun.
+// From the first tensor of considerable size on, tensors on the CPU are the runtime's, and operations are watched;
+// unless this process is told to leave it to others, or says then that it only loads data (nullptr: it does not).
+void own_tensors(int (*loads_data)());
 void leave_tensors();
 
 // From now on each operation is announced before and after it computes; not if PyTorch's records do not pass the

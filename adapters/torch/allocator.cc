@@ -21,11 +21,13 @@ constexpr size_t kConsiderable = 64 << 10;
 
 std::atomic<deeptm_runtime*> used{nullptr};
 std::atomic<bool> left{false};
+int (*asked)() = nullptr;
 
 deeptm_runtime* runtime_for(size_t bytes) {
   deeptm_runtime* rt = used.load(std::memory_order_acquire);
   if (rt != nullptr || bytes < kConsiderable || left.load(std::memory_order_relaxed)) return rt;
-  static deeptm_runtime* const started = [] {
+  static deeptm_runtime* const started = []() -> deeptm_runtime* {
+    if (asked != nullptr && asked() != 0) return nullptr;
     deeptm_runtime* made = deeptm_adapter::runtime();
     if (made != nullptr) watch_operations();
     used.store(made, std::memory_order_release);
@@ -62,7 +64,8 @@ class ArenaAllocator final : public c10::Allocator {
 
 void leave_tensors() { left.store(true); }
 
-void own_tensors() {
+void own_tensors(int (*loads_data)()) {
+  asked = loads_data;
   // Never destroyed: tensors are freed until the very end of the process. PyTorch's own priorities are 0.
   c10::SetCPUAllocator(new ArenaAllocator(c10::GetCPUAllocator()), 100);
 }

@@ -186,7 +186,8 @@ told(evaluated, *model.parameters())
 """,
     "workers make the first tensors": """
 from torch.utils.data import DataLoader
-first = [next(iter(DataLoader(Images(), batch_size=8, num_workers=1, multiprocessing_context=way))) for way in ("fork", "spawn")]
+loaders = [iter(DataLoader(Images(), batch_size=4, num_workers=1, multiprocessing_context=way)) for way in ("fork", "spawn")]
+first = [next(loader) for loader in loaders]  # and they live on
 model = network()
 optimizer = torch.optim.SGD(model.parameters(), 1e-2)
 for number in range(STEPS):
@@ -212,6 +213,7 @@ told(*parameters)
 """,
 }
 
+EVALUATING = ("loader and evaluation", "nested tensors")
 STEPS = {"bfloat16": 8, "loader and evaluation": 16}  # of those that take long
 
 
@@ -232,8 +234,11 @@ def test_learns_the_same_to_the_bit(case, deeptm, tmp_path):
     assert bounded.returncode == 0, bounded.stderr
     assert result_of(bounded.stdout) == result_of(stock.stdout)
     assert "fast memory: limit 8.00 MiB" in bounded.stderr
-    steps = int(re.search(r"steps: (\d+) training", bounded.stderr)[1])
-    assert 0 < steps <= STEPS.get(case, 24) + 1, bounded.stderr
+    training, others = map(int, re.search(r"steps: (\d+) training, (\d+) evaluation", bounded.stderr).groups())
+    assert 0 < training <= STEPS.get(case, 24) + 1, bounded.stderr
+    assert others <= 1 or case in EVALUATING, bounded.stderr
+    left = re.search(r"(\d+) others left the plan", bounded.stderr)
+    assert left is None or int(left[1]) <= training, bounded.stderr
 
 
 SEVERAL = START + """

@@ -13,7 +13,7 @@ adapter = None
 def load():
     global adapter
     library = os.environ.get("DEEPTM_PYTORCH_ADAPTER")
-    if not library or _loads_data():
+    if not library:
         return
     made_for = os.environ.get("DEEPTM_PYTORCH", "")
     here = "torch " + sys.modules["torch"].__version__.split("+")[0]
@@ -21,15 +21,21 @@ def load():
         print(f"deeptm: warning: this is {here}, deeptm was started for {made_for}: these tensors are in ordinary memory", file=sys.stderr)
         return
     adapter = ctypes.PyDLL(library)
-    adapter.deeptm_pytorch_start()
+    adapter.deeptm_pytorch_start(_loads_data if _is_being_spawned() else None)
     multiprocessing.util.register_after_fork(adapter, _after_fork)
+
+
+def _is_being_spawned():
+    """Whether `multiprocessing` reads the script before it knows what kind of process this is."""
+    return getattr(multiprocessing.current_process(), "_inheriting", False)
+
+
+@ctypes.CFUNCTYPE(ctypes.c_int)
+def _loads_data():
+    """As DataLoader's workers, which must not take the limit before the training does."""
+    return multiprocessing.current_process().daemon
 
 
 def _after_fork(adapter):
     if _loads_data():
         adapter.deeptm_pytorch_leave()
-
-
-def _loads_data():
-    """As DataLoader's workers, which must not take the limit before the training does."""
-    return multiprocessing.current_process().daemon
