@@ -90,7 +90,6 @@ void load_adapter(Environment& environment, const Adapter& adapter, std::string_
     const std::string own = adapter.autoload.string();
     environment.set("PYTHONPATH", before == nullptr || *before == '\0' ? own : fmt::format("{}:{}", own, before));
     environment.set("DEEPTM_PYTORCH_ADAPTER", adapter.library.string());
-    environment.set("DEEPTM_PYTORCH", adapter.framework);
     environment.set("DEEPTM_PYTORCH_CONFIG", config_json);
     return;
   }

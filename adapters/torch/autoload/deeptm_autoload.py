@@ -2,6 +2,7 @@
 """PyTorch calls load() at the end of `import torch`: this folder is in PYTHONPATH where `deeptm` has put it there."""
 
 import ctypes
+import json
 import multiprocessing
 import multiprocessing.util
 import os
@@ -15,8 +16,8 @@ def load():
     library = os.environ.get("DEEPTM_PYTORCH_ADAPTER")
     if not library:
         return
-    made_for = os.environ.get("DEEPTM_PYTORCH", "")
     here = "torch " + sys.modules["torch"].__version__.split("+")[0]
+    made_for = json.loads(os.environ["DEEPTM_PYTORCH_CONFIG"]).get("framework", here)
     if here != made_for:
         print(f"deeptm: warning: this is {here}, deeptm was started for {made_for}: these tensors are in ordinary memory", file=sys.stderr)
         return
