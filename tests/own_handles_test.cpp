@@ -67,7 +67,7 @@ class ClosedHandles : public ::testing::TestWithParam<RemapMethod> {};
 
 std::string survive(RemapMethod remap) {
   const auto open = [] { return Result<std::shared_ptr<Tier>>(testing::file_tier()); };
-  auto pager = Pager::create(testing::small_chunks(64, remap), Pager::OpenTier(open), testing::test_hooks());
+  auto pager = Pager::create(testing::small_chunks(64, remap), open, testing::test_hooks());
   if (!pager) return pager.error().message;
   TensorAllocator allocator(**pager);
   constexpr std::size_t kBytes = (3 << 20) + 20 * kKiB, kTensors = 4;  // neighbours share chunks

@@ -190,7 +190,7 @@ ChildEnd in_child(F f) {
   return end;
 }
 
-// A tensor of ones in an arena that forked children see, as a large tensor or as micro ones.
+// A tensor, filled by seed 1, in an arena that forked children see, as a large tensor or as micro ones.
 class SharedTensor {
  public:
   explicit SharedTensor(bool micro = false) : memory_(small_chunks(32)), tensor_(memory_.allocate(kBytes)) {
@@ -206,8 +206,8 @@ class SharedTensor {
 
   static constexpr std::size_t kBytes = 8 << 20;
   std::byte* get() const { return tensor_; }
-  bool holds_all(int value) const { return holds(tensor_, kBytes, value); }
-  void fill_all(int value) const { fill(tensor_, kBytes, value); }
+  bool holds_all(std::uint64_t seed) const { return holds(tensor_, kBytes, seed); }
+  void fill_all(std::uint64_t seed) const { fill(tensor_, kBytes, seed); }
 
  private:
   Memory memory_;

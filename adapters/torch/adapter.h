@@ -4,10 +4,10 @@
 
 namespace deeptm_pytorch {
 
-// From the first tensor of considerable size on, tensors on the CPU are the runtime's, and operations are watched;
-// unless this process is told to leave it to others, or says then that it only loads data (nullptr: it does not).
-void own_tensors(int (*loads_data)());
-void leave_tensors();
+// From the first tensor of considerable size on, tensors on the CPU are the runtime's, and operations are watched. A
+// process that was spawned, or forked since, is asked then whether it only loads data: if so, it leaves the limit to
+// others. (No other is: the answer needs Python's lock.)
+void own_tensors(int (*loads_data)(), bool is_spawned);
 
 // From now on each operation is announced before and after it computes; not if PyTorch's records do not pass the
 // self-test, which a line says: then nothing is planned.

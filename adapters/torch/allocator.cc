@@ -3,6 +3,7 @@
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -20,14 +21,18 @@ constexpr size_t kAlignment = 64;  // as PyTorch's own
 constexpr size_t kConsiderable = 64 << 10;
 
 std::atomic<deeptm_runtime*> used{nullptr};
-std::atomic<bool> left{false};
-int (*asked)() = nullptr;
+struct Process {
+  int (*loads_data)();
+  pid_t asked_not;  // 0: every one is asked
+} process;
+
+bool only_loads_data() { return getpid() != process.asked_not && process.loads_data() != 0; }
 
 deeptm_runtime* runtime_for(size_t bytes) {
   deeptm_runtime* rt = used.load(std::memory_order_acquire);
-  if (rt != nullptr || bytes < kConsiderable || left.load(std::memory_order_relaxed)) return rt;
+  if (rt != nullptr || bytes < kConsiderable) return rt;
   static deeptm_runtime* const started = []() -> deeptm_runtime* {
-    if (asked != nullptr && asked() != 0) return nullptr;
+    if (only_loads_data()) return nullptr;
     deeptm_runtime* made = deeptm_adapter::runtime();
     if (made != nullptr) watch_operations();
     used.store(made, std::memory_order_release);
@@ -62,10 +67,8 @@ class ArenaAllocator final : public c10::Allocator {
 
 }  // namespace
 
-void leave_tensors() { left.store(true); }
-
-void own_tensors(int (*loads_data)()) {
-  asked = loads_data;
+void own_tensors(int (*loads_data)(), bool is_spawned) {
+  process = {loads_data, is_spawned ? 0 : getpid()};
   // Never destroyed: tensors are freed until the very end of the process. PyTorch's own priorities are 0.
   c10::SetCPUAllocator(new ArenaAllocator(c10::GetCPUAllocator()), 100);
 }

@@ -16,8 +16,10 @@ class Steps {
   // The number of the step that an operation belongs to which is about to run.
   int64_t of_operation(bool reads_variable, bool writes_variable) {
     // Within Optimizer.step parameters are read after others were written: weight decay.
-    const bool updated = updating_.load(std::memory_order_relaxed) && optimizing_.load(std::memory_order_relaxed) == 0;
-    if (reads_variable && !writes_variable && updated && !told_.load(std::memory_order_relaxed)) next();
+    if (reads_variable && !writes_variable && updating_.load(std::memory_order_relaxed) &&
+        optimizing_.load(std::memory_order_relaxed) == 0) {
+      seems_over();
+    }
     if (writes_variable) updating_.store(true, std::memory_order_relaxed);
     if (operations_.fetch_add(1, std::memory_order_relaxed) == kLongest) next();
     return number_.load(std::memory_order_relaxed);
@@ -26,14 +28,14 @@ class Steps {
   // Ranges that PyTorch itself names (scope USER_SCOPE).
   void range_begins(std::string_view name) {
     if (is_optimizer(name)) optimizing_.fetch_add(1, std::memory_order_relaxed);
+    if (!starts(name, "enumerate(DataLoader)")) return;
     const void* trainer = trainer_.load(std::memory_order_relaxed);
-    const bool ours = trainer == nullptr || trainer == this_thread();  // others prefetch
-    if (starts(name, "enumerate(DataLoader)") && ours && !told_.load(std::memory_order_relaxed)) next();
+    if (trainer == nullptr || trainer == this_thread()) seems_over();  // others prefetch
   }
   void range_ends(std::string_view name) {
     if (!is_optimizer(name)) return;
     trainer_.store(this_thread(), std::memory_order_relaxed);
-    if (optimizing_.fetch_sub(1, std::memory_order_relaxed) == 1 && !told_.load(std::memory_order_relaxed)) next();
+    if (optimizing_.fetch_sub(1, std::memory_order_relaxed) == 1) seems_over();
   }
 
   // deeptm.step()
@@ -43,6 +45,9 @@ class Steps {
   }
 
  private:
+  void seems_over() {
+    if (!told_.load(std::memory_order_relaxed)) next();
+  }
   void next() {
     if (operations_.exchange(0, std::memory_order_relaxed) != 0) number_.fetch_add(1, std::memory_order_relaxed);
     updating_.store(false, std::memory_order_relaxed);
@@ -62,7 +67,7 @@ class Steps {
   std::atomic<bool> updating_{false};          // parameters have been overwritten in it
   std::atomic<int> optimizing_{0};             // calls of Optimizer.step that are under way
   std::atomic<const void*> trainer_{nullptr};  // the thread that has called it last
-  std::atomic<bool> told_{false};
+  std::atomic<bool> told_{false};              // the script says where steps end
 };
 
 }  // namespace deeptm_pytorch

@@ -123,7 +123,7 @@ Result<void> Runtime::start() {
                               : (*tier)->name() + ": " + (*tier)->description());
     return tier;
   };
-  auto pager = Pager::create(options, Pager::OpenTier(open_tier), hooks());
+  auto pager = Pager::create(options, open_tier, hooks());
   if (!pager) return tl::unexpected(pager.error());
   pager_ = std::move(*pager);
   allocator_ = std::make_unique<TensorAllocator>(*pager_);

@@ -4,15 +4,11 @@
 import ctypes
 import json
 import multiprocessing
-import multiprocessing.util
 import os
 import sys
 
-adapter = None
-
 
 def load():
-    global adapter
     library = os.environ.get("DEEPTM_PYTORCH_ADAPTER")
     if not library:
         return
@@ -21,9 +17,7 @@ def load():
     if here != made_for:
         print(f"deeptm: warning: this is {here}, deeptm was started for {made_for}: these tensors are in ordinary memory", file=sys.stderr)
         return
-    adapter = ctypes.PyDLL(library)
-    adapter.deeptm_pytorch_start(_loads_data if _is_being_spawned() else None)
-    multiprocessing.util.register_after_fork(adapter, _after_fork)
+    ctypes.PyDLL(library).deeptm_pytorch_start(_loads_data, _is_being_spawned())
 
 
 def _is_being_spawned():
@@ -35,8 +29,3 @@ def _is_being_spawned():
 def _loads_data():
     """As DataLoader's workers, which must not take the limit before the training does."""
     return multiprocessing.current_process().daemon
-
-
-def _after_fork(adapter):
-    if _loads_data():
-        adapter.deeptm_pytorch_leave()
