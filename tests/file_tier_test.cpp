@@ -336,6 +336,24 @@ TEST_P(FileTierIo, FailureInTheMiddleLeavesNothingInFlight) {
   }
 }
 
+// Its end and what is written later would give it its length back, and zeros between.
+TEST_P(FileTierIo, ACutFileIsToldNotRead) {
+  const auto tier = open_tier(GetParam());
+  ASSERT_NE(tier, nullptr);
+  ASSERT_TRUE(ok(tier->reserve(4 * kMiB)));
+  PageBuffer memory(kMiB);
+  memory.fill(4);
+  const Segment list[] = {{kMiB, memory.data(), kMiB}}, last[] = {{3 * kMiB, memory.data(), kMiB}};
+  ASSERT_TRUE(ok(tier->write(list)));
+  const auto file = descriptor_of(directory_);
+  ASSERT_TRUE(file);
+  fs::resize_file(*file, kMiB);
+  for (const auto& result : {tier->write(last), tier->read(list), tier->reserve(kGiB)}) {
+    ASSERT_FALSE(result);
+    EXPECT_THAT(result.error().message, AllOf(HasSubstr("someone has cut the file from"), HasSubstr("to 1.00 MiB")));
+  }
+}
+
 TEST_P(FileTierIo, ForkedChildGetsAnError) {
   const auto tier = open_tier(GetParam());
   ASSERT_NE(tier, nullptr);

@@ -69,6 +69,7 @@ class FileTier final : public Tier {
     if (bytes <= now) return {};
     const std::uint64_t exact = (bytes + kTierAlignment - 1) / kTierAlignment * kTierAlignment;
     if (exact < bytes) return fail(fmt::format("{}: {} bytes are beyond any file", where_, bytes));
+    if (auto whole = file_.check_length(now); !whole) return whole;
     std::uint64_t target = growth_target(now, exact);
     Result<bool> thin = file_.allocate(now, target);
     if (!thin && target != exact) {
@@ -85,7 +86,8 @@ class FileTier final : public Tier {
 
   Result<std::size_t> transfer(Direction direction, std::span<const Segment> segments,
                                const TransferOptions& options) override {
-    if (auto valid = check_segments(where_, direction, segments, reserved_bytes_); !valid) {
+    const std::uint64_t length = reserved_bytes_;
+    if (auto valid = check_segments(where_, direction, segments, length); !valid) {
       return tl::unexpected(valid.error());
     }
     // The rings are not mapped in a child, and its writes would change the parent's bytes.
@@ -93,9 +95,16 @@ class FileTier final : public Tier {
       return fail(where_ + ": used by a forked child of the process that opened it; only that process may");
     }
     const int file = file_.descriptor();
+    // Before a write, which could make a cut file long again, with zeros where bytes were.
+    if (direction == Direction::kWrite) {
+      if (auto whole = file_.check_length(length); !whole) return tl::unexpected(whole.error());
+    }
     const TransferResult result = rings_ != nullptr
                                       ? rings_->transfer(file, direction, segments, options)
                                       : transfer_here(file, direction, segments, options_.piece_bytes, options.stop);
+    if (direction == Direction::kRead) {
+      if (auto whole = file_.check_length(length); !whole) return tl::unexpected(whole.error());
+    }
     if (result) return *result;
     const TransferFailure& failure = result.error();
     const bool full = failure.code == ENOSPC || failure.code == EDQUOT;

@@ -201,4 +201,13 @@ Result<bool> ScratchFile::allocate(std::uint64_t from, std::uint64_t to) {
   return false;
 }
 
+Result<void> ScratchFile::check_length(std::uint64_t bytes) const {
+  struct stat entry {};
+  if (fstat(descriptor_, &entry) != 0) return fail(fmt::format("{}: {}", where_, text_of(errno)));
+  const auto length = static_cast<std::uint64_t>(entry.st_size);
+  if (length >= bytes) return {};
+  return fail(fmt::format("{}: someone has cut the file from {} to {}; what was beyond is lost", where_,
+                          format_bytes(bytes), format_bytes(length)));
+}
+
 }  // namespace deeptm

@@ -27,6 +27,10 @@ class ScratchFile {
   // long. True: the file system cannot allocate ahead, so that only the free space was checked.
   Result<bool> allocate(std::uint64_t from, std::uint64_t to);
 
+  // An error if the file is shorter than it was made: someone cut it, by a way that only its owner and root have
+  // (/proc/PID/fd). What was beyond is lost, and would read as zeros once the file grows again.
+  Result<void> check_length(std::uint64_t bytes) const;
+
  private:
   ScratchFile(std::string where, int descriptor, std::string file_system)
       : where_(std::move(where)), descriptor_(descriptor), file_system_(std::move(file_system)) {}

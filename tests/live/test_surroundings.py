@@ -2,6 +2,8 @@
 """Trainings in difficult surroundings: low limits, no huge pages, signals in plenty, children, a second one beside. They learn what stock does."""
 
 import json
+import os
+import pathlib
 import resource
 import signal
 import subprocess
@@ -51,6 +53,34 @@ others = [open("other%d" % number, "w") for number in range(40)]
 tell(losses + train(6))
 assert not any(os.path.getsize(other.name) for other in others)
 """
+SERVICE = COMMON + """
+service = tf.data.experimental.service
+dispatcher = service.DispatchServer()
+worker = service.WorkerServer(service.WorkerConfig(dispatcher.target.split("://")[1]))
+served = tf.data.Dataset.range(400).map(lambda number: tf.fill([64, 256], tf.cast(number, tf.float32)))
+served = served.apply(service.distribute("parallel_epochs", dispatcher.target))
+losses, total = [], 0.0
+for rows_served in served.take(12):
+    total += float(tf.reduce_sum(rows_served))
+    losses += train(1)
+assert total == 64 * 256 * sum(range(12)), total
+tell(losses)
+"""
+# As many mappings as Linux gives a process but for a few hundred: each page is another kind than its neighbours.
+MAPPINGS = COMMON + """
+import mmap
+losses = train(4)
+most = int(open("/proc/sys/vm/max_map_count").read())
+def mapped():
+    return sum(1 for line in open("/proc/self/maps"))
+pages = []
+while mapped() < most - 400:
+    for _ in range((most - 400 - mapped()) // 2 + 1):
+        pages.append(mmap.mmap(-1, 4096, prot=mmap.PROT_READ if len(pages) % 2 else mmap.PROT_READ | mmap.PROT_WRITE))
+losses += train(8)
+assert mapped() > most - 500
+tell(losses)
+"""
 THREADS = COMMON + """
 import threading
 def die():
@@ -99,7 +129,7 @@ def learned(process, tmp_path, name="train.py"):
     return last_line(out)
 
 
-@pytest.mark.parametrize("what, script", [("signals", SIGNALS), ("children", CHILDREN), ("threads", THREADS), ("closed handles", CLOSED)], ids=lambda value: value if len(value) < 20 else "")
+@pytest.mark.parametrize("what, script", [("signals", SIGNALS), ("children", CHILDREN), ("threads", THREADS), ("data service", SERVICE), ("mappings", MAPPINGS), ("closed handles", CLOSED)], ids=lambda value: value if len(value) < 20 else "")
 def test_beside_training(what, script, begin, stock, tmp_path):
     assert learned(begin(script), tmp_path) == stock, what
 
@@ -145,13 +175,56 @@ def test_checksums_of_slow_memory(begin, stock, tmp_path):
     assert learned(begin(PLAIN, "--verify-slow"), tmp_path) == stock
 
 
-def test_a_cgroup_that_shrinks_while_it_runs(cgroup, begin, stock, tmp_path):
-    """Down to little more than is in use: the system takes back what can be had (page cache), training goes on."""
-    cgroup.limit(4 << 30)
-    process = begin(COMMON + "losses = train(4)\nprint('half', flush=True)\nsys.stdin.readline()\ntell(losses + train(8))",
-                    preexec_fn=cgroup.enter, stdin=subprocess.PIPE)
-    assert process.stdout.readline() == "half\n"
-    cgroup.limit(cgroup.used_bytes() + (64 << 20))
+HALVES = COMMON + """
+losses = train(4)
+print(os.getpid(), flush=True)
+sys.stdin.readline()
+tell(losses + train(8))
+"""
+
+
+def go_on(process):
     process.stdin.write("\n")
     process.stdin.flush()
-    assert learned(process, tmp_path) == stock
+
+
+@pytest.fixture
+def half(cgroup, begin):
+    """A training in the middle, which waits; its cgroup has much room."""
+    cgroup.limit(4 << 30)
+    process = begin(HALVES, preexec_fn=cgroup.enter, stdin=subprocess.PIPE)
+    assert int(process.stdout.readline())
+    return process
+
+
+def test_a_cgroup_that_shrinks_while_it_runs(half, cgroup, stock, tmp_path):
+    """Down to little more than is in use: the system takes back what can be had (page cache), training goes on."""
+    cgroup.limit(cgroup.used_bytes() + (64 << 20))
+    go_on(half)
+    assert learned(half, tmp_path) == stock
+
+
+def test_another_process_that_eats_the_memory(half, cgroup, stock, tmp_path):
+    """All but little of what is free, and it goes on touching it."""
+    eats = f"data = bytearray({(4 << 30) - cgroup.used_bytes() - (64 << 20)})\nprint('full', flush=True)\nwhile True: data[::4096] = data[::4096]"
+    with subprocess.Popen([sys.executable, "-c", eats], preexec_fn=cgroup.enter, stdout=subprocess.PIPE, text=True) as eater:
+        try:
+            assert eater.stdout.readline() == "full\n"
+            go_on(half)
+            assert learned(half, tmp_path) == stock
+        finally:
+            eater.kill()
+
+
+def test_a_slow_file_that_someone_cuts_ends_it(begin, tmp_path):
+    """It has no name, so that only its owner and root can, by /proc: what was there is lost, and nothing is computed with zeros."""
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    process = begin(HALVES, "--slow", f"file:{slow}", stdin=subprocess.PIPE)
+    training = pathlib.Path("/proc", process.stdout.readline().strip())
+    # Threads of DeepTM's own have it.
+    file = next(handle for handle in training.glob("task/*/fd/*") if os.readlink(handle).startswith(str(slow)))
+    os.truncate(file, 0)
+    go_on(process)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 74 and "someone has cut the file" in errors, errors
