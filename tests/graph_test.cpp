@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -14,12 +15,14 @@
 #include "graph/graph_json.h"
 #include "graph/summary.h"
 #include "graph/validate.h"
+#include "scratch_folder.h"
 
 namespace deeptm {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::scratch;
 
 Kernel kernel(std::string name, std::string type, double seconds) {
   Kernel k;
@@ -53,12 +56,6 @@ StepGraph small_graph() {
   return graph;
 }
 
-std::filesystem::path scratch(const std::string& name) {
-  const auto folder = std::filesystem::temp_directory_path() / ("deeptm-graph-test-" + std::to_string(::getpid()));
-  std::filesystem::create_directories(folder);
-  return folder / name;
-}
-
 TEST(GraphFile, WhatIsWrittenIsRead) {
   for (const char* name : {"a.graph.json.zst", "a.graph.json"}) {
     const auto path = scratch(name);
@@ -68,6 +65,23 @@ TEST(GraphFile, WhatIsWrittenIsRead) {
     ASSERT_TRUE(read) << read.error().message;
     EXPECT_EQ(*read, small_graph());
   }
+}
+
+// Nothing can be renamed over it.
+TEST(GraphFile, AFileWithoutANameIsWrittenInPlace) {
+  const int file = ::memfd_create("graph", MFD_CLOEXEC);
+  ASSERT_GE(file, 0);
+  const std::string path = "/proc/self/fd/" + std::to_string(file);
+  for (const char* longer : {"and this is longer than any graph", ""}) {
+    StepGraph graph = small_graph();
+    graph.tensors[0].name += longer;
+    const auto written = write_graph(path, graph);
+    ASSERT_TRUE(written) << written.error().message;
+    const auto read = read_graph(path);
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(*read, graph);
+  }
+  ::close(file);
 }
 
 TEST(GraphFile, SameGraphSameBytes) {

@@ -4,7 +4,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <map>
@@ -18,6 +17,7 @@
 #include "graph/validate.h"
 #include "profiler/passes.h"
 #include "profiler/step_timing.h"
+#include "scratch_folder.h"
 
 namespace deeptm {
 namespace {
@@ -32,16 +32,12 @@ constexpr std::uint32_t kRead = DEEPTM_READ, kOutput = DEEPTM_WRITE | DEEPTM_OUT
 
 enum KernelId : std::uint32_t { kBatch = 1, kReadVariable, kMatMul, kRelu, kGrad, kSub, kAssign, kFill };
 
-std::filesystem::path scratch(const std::string& name) {
-  const auto folder = std::filesystem::temp_directory_path() / ("deeptm-recorder-test-" + std::to_string(::getpid()));
-  std::filesystem::create_directories(folder);
-  return folder / (name + ".graph.json.zst");
-}
+std::filesystem::path graph_file(const std::string& name) { return testing::scratch(name + ".graph.json.zst"); }
 
 // Gives out addresses and remembers sizes; addresses of freed buffers come back, as those of an allocator do.
 struct Process {
   explicit Process(const std::string& name, std::uint32_t steps = 4, std::uint32_t most_kernels = 1000)
-      : Process(Recorder::Options{scratch(name), steps, most_kernels}) {}
+      : Process(Recorder::Options{graph_file(name), steps, most_kernels}) {}
   explicit Process(Recorder::Options options) : file(options.file), recorder(std::move(options)) {
     std::filesystem::remove(file);
     recorder.register_kernel(kBatch, "iterator", "IteratorGetNext", "{}");
@@ -321,7 +317,7 @@ struct Delivered : Process {
 };
 
 TEST(RecorderDelivers, TheUsualStepAsTheFileHasIt) {
-  const auto file = scratch("both");
+  const auto file = graph_file("both");
   Delivered p(Recorder::Options{.file = file});
   for (int i = 0; i < 6; ++i) p.train(), p.pass_time();
   EXPECT_FALSE(p.recorder.active());
@@ -412,7 +408,7 @@ TEST(RecorderDelivers, NotMoreThanEnough) {
 TEST(Recorder, RandomThreadsGiveAValidGraph) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    Recorder recorder({scratch("threads"), 2, 100'000, {}});
+    Recorder recorder({graph_file("threads"), 2, 100'000, {}});
     std::atomic<std::uint64_t> clock{1};
     std::vector<std::thread> threads;
     for (std::uint64_t t = 0; t < 3; ++t) {

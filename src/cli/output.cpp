@@ -13,6 +13,10 @@ Result<void> check_output(const std::filesystem::path& file) {
   std::error_code ignored;
   if (std::filesystem::is_directory(file, ignored))
     return fail(fmt::format("{} is a directory: name a file", file.string()));
+  if (is_written_in_place(file)) {
+    if (::access(file.c_str(), W_OK) != 0) return fail(fmt::format("{} is not writable", file.string()));
+    return {};
+  }
   const auto folder = std::filesystem::absolute(file).parent_path();
   if (!std::filesystem::is_directory(folder, ignored)) {
     return fail(fmt::format("{}: the directory {} does not exist", file.string(), folder.string()));

@@ -12,7 +12,6 @@
 #include "report/page.h"
 #include "report/run_view.h"
 #include "report/step_view.h"
-#include "runtime/plan_folder.h"
 
 namespace deeptm::cli {
 
@@ -75,12 +74,16 @@ void RunReport::add_to(CLI::App& app) {
 Result<void> RunReport::prepare(MemorySettings& settings) {
   if (auto works = check_output(file_); !works) return fail("--report " + works.error().message);
   if (auto works = make_folder(folder_); !works) return fail("--save-plan " + works.error().message);
-  if (!folder_.empty()) settings.plan_folder = std::filesystem::absolute(folder_);
-  if (off_ || !folder_.empty()) return {};
-  auto made = TemporaryFolder::create("deeptm-plan-");
-  if (!made) return file_.empty() ? Result<void>() : tl::unexpected(made.error());
-  temporary_ = std::move(*made);
-  settings.plan_folder = temporary_->path();
+  if (!folder_.empty()) kept_ = KeptPlan::in(std::filesystem::absolute(folder_));
+  if (folder_.empty() && !off_) {
+    for (std::string* path : {&kept_.graph, &kept_.machine, &kept_.plan}) {
+      auto made = MemoryFile::create("plan");
+      if (!made) return tl::unexpected(made.error());
+      *path = made->path();
+      unnamed_.push_back(std::move(*made));
+    }
+  }
+  settings.kept_plan = kept_;
   return {};
 }
 
@@ -94,9 +97,8 @@ Result<void> RunReport::write(const json& record, const std::filesystem::path& a
 
 Result<void> RunReport::write_page(const json& record, const std::filesystem::path& file) const {
   json data = empty_report();
-  const std::filesystem::path folder = temporary_ ? temporary_->path() : std::filesystem::path(folder_);
-  if (const PlanFolder kept(folder); !folder.empty() && kept.has_plan()) {
-    auto added = add_step(data, {.graph = kept.graph(), .plan = kept.plan(), .machine = kept.machine()});
+  if (kept_.is_there()) {
+    auto added = add_step(data, {.graph = kept_.graph, .plan = kept_.plan, .machine = kept_.machine});
     if (!added) return fail(added.error().message);
   }
   if (auto added = add_run(data, record); !added) return added;

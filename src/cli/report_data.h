@@ -5,13 +5,13 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "base/temporary_folder.h"
 #include "cli/checked_plan.h"
 #include "launch/managed_run.h"
+#include "launch/memory_file.h"
 
 namespace deeptm::cli {
 
@@ -44,7 +44,8 @@ class RunReport {
 
   std::string file_, folder_;
   bool off_ = false;
-  std::optional<TemporaryFolder> temporary_;  // of the plan, where it is not to be kept
+  KeptPlan kept_;
+  std::vector<MemoryFile> unnamed_;  // its files, where it is not to be kept
 };
 
 }  // namespace deeptm::cli

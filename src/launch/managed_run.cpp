@@ -73,7 +73,9 @@ std::string runtime_config(const MemorySettings& settings, const Adapter& adapte
   if (settings.workers) config["workers"] = *settings.workers;
   config["remap"] = settings.remap;
   if (!settings.record_file.empty()) config["record_file"] = settings.record_file.string();
-  if (!settings.plan_folder.empty()) config["plan_folder"] = settings.plan_folder.string();
+  if (const KeptPlan& kept = settings.kept_plan; !kept.plan.empty()) {
+    config["kept_plan"] = {kept.graph, kept.machine, kept.plan};
+  }
   config["policy"] = settings.planning.policy;
   config["mode"] = settings.planning.mode;
   if (!settings.planning.machine.empty()) config["machine_file"] = settings.planning.machine;

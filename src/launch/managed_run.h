@@ -16,6 +16,7 @@
 #include "launch/figures.h"
 #include "launch/slow_place.h"
 #include "launch/supervise.h"
+#include "runtime/kept_plan.h"
 
 namespace deeptm {
 
@@ -56,7 +57,7 @@ struct MemorySettings {
   std::string remap = "auto";
   std::uint32_t processes = 1;          // that share the limit evenly
   std::filesystem::path record_file;    // "": nothing is recorded
-  std::filesystem::path plan_folder{};  // "": plans are not kept
+  KeptPlan kept_plan{};                 // of the training step
   PlanningSettings planning{};
   std::optional<EmulationSettings> emulation{};
 };

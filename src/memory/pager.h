@@ -194,7 +194,8 @@ class Pager {
   std::size_t populate(std::span<std::byte* const> frames, Tier* tier) const;
   // Moves a frame that nobody else can reach. EBUSY passes then: a finished direct transfer of our own lets go of its
   // pages a moment after it has said that it is done, and so does whoever looks at a huge page that is to be split.
-  int transfer_own(std::byte* to, bool to_is_watched, std::byte* from, std::uint32_t chunks) const;
+  // What `must` arrive waits for the system's own memory and mappings, too.
+  int transfer_own(std::byte* to, bool to_is_watched, std::byte* from, std::uint32_t chunks, bool must = true) const;
   // How many of these chunks, from the first on, can move together: they adjoin, and so do their slots.
   std::uint32_t moves_as_one(std::span<const std::uint32_t> chunks) const;
   std::uint32_t free_frame();

@@ -90,7 +90,7 @@ std::size_t Pager::populate(std::span<std::byte* const> frames, Tier* tier) cons
     static_cast<volatile std::byte*>(fresh->data())[at] = std::byte{1};
   }
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    const int error = transfer_own(frames[i], remapper_->watches_pool(), fresh->data() + i * chunk, 1);
+    const int error = transfer_own(frames[i], remapper_->watches_pool(), fresh->data() + i * chunk, 1, false);
     if (error == 0) continue;
     warn(std::string("a new frame cannot be moved into the pool: ") + std::strerror(error));
     return i;
@@ -98,11 +98,13 @@ std::size_t Pager::populate(std::span<std::byte* const> frames, Tier* tier) cons
   return frames.size();
 }
 
-int Pager::transfer_own(std::byte* to, bool to_is_watched, std::byte* from, std::uint32_t chunks) const {
+int Pager::transfer_own(std::byte* to, bool to_is_watched, std::byte* from, std::uint32_t chunks,
+                        bool must) const {
   const std::uint64_t since = hooks_.now_nanoseconds();
   while (true) {
     const int error = remapper_->transfer(to, to_is_watched, from, chunks * options_.chunk_bytes);
-    if (error != EBUSY || hooks_.now_nanoseconds() - since > kLongestHold) return error;
+    const bool passes = error == EBUSY || (must && error == ENOMEM);
+    if (!passes || hooks_.now_nanoseconds() - since > kLongestHold) return error;
     std::this_thread::sleep_for(std::chrono::microseconds(5));
   }
 }

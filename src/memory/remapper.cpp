@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -77,12 +79,25 @@ class MremapRemapper final : public Remapper {
     if (::mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == MAP_FAILED) return errno;
     if (!to_is_watched) return 0;
     // The frames brought their own, unwatched mapping along.
-    const int error = userfault_.watch(to, bytes);
+    const int error = watch(to, bytes);
     userfault_.wake(to, bytes);
     return error;
   }
 
  private:
+  // Without mappings or memory for it just now, it is asked for again: the frames have moved, and could not move back
+  // to a mapping of their own.
+  int watch(std::byte* to, std::size_t bytes) const {
+    int error = userfault_.watch(to, bytes);
+    for (int tries = 0; error == ENOMEM && tries < kWatchTries; ++tries) {
+      std::this_thread::sleep_for(kWatchPause);
+      error = userfault_.watch(to, bytes);
+    }
+    return error;
+  }
+
+  static constexpr int kWatchTries = 1000;
+  static constexpr std::chrono::milliseconds kWatchPause{10};
   const Userfault& userfault_;
 };
 

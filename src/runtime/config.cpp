@@ -64,6 +64,14 @@ void read_words(Fields& fields, std::string_view name, std::vector<std::string>&
   }
 }
 
+void read_kept_plan(Fields& fields, KeptPlan& kept) {
+  std::vector<std::string> files;
+  read_words(fields, "kept_plan", files);
+  if (files.empty()) return;
+  if (files.size() != 3) return fields.complain("kept_plan", "names three files: of the graph, the machine, the plan");
+  kept = {files[0], files[1], files[2]};
+}
+
 void read_planning(Fields& fields, RuntimeConfig& config) {
   fields.get("policy", config.policy, Need::kOptional);
   choose(fields, "mode", config.mode, kModes);
@@ -118,7 +126,7 @@ Result<RuntimeConfig> parse_config(std::string_view json) {
   fields.get("telemetry", config.telemetry, Need::kOptional);
   read_words(fields, "more_telemetry", config.more_telemetry);
   read_planning(fields, config);
-  fields.get("plan_folder", config.plan_folder, Need::kOptional);
+  read_kept_plan(fields, config.kept_plan);
   fields.get("emulation_file", config.emulation_file, Need::kOptional);
   fields.get("launcher", config.launcher, Need::kOptional);
   fields.refuse_others();

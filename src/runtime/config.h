@@ -11,6 +11,7 @@
 #include "memory/file_tier.h"
 #include "memory/remapper.h"
 #include "optimizer/policy.h"
+#include "runtime/kept_plan.h"
 
 namespace deeptm {
 
@@ -37,7 +38,7 @@ struct RuntimeConfig {
   CopyMode mode = CopyMode::kAsync;   // of its plans
   std::string machine_file;           // to plan for, or the plan's; empty: measured
   std::string plan_file, graph_file;  // a plan to follow, and its step; empty: none
-  std::string plan_folder;            // where the training step's plan is kept (PlanFolder); empty: nowhere
+  KeptPlan kept_plan;                 // where the training step's is written
   std::string emulation_file;         // schedule to follow (emulation/schedule.h); empty: none
   std::uint32_t launcher = 0;         // process that this one must not outlive; 0: none
 };

@@ -68,7 +68,7 @@ Result<std::unique_ptr<Runtime>> Runtime::create(std::string_view config_json, L
   // All processes train the same: of the files, which are one run's, the first writes them.
   if (*telemetry != first) {
     config->record_file.clear();
-    config->plan_folder.clear();
+    config->kept_plan = {};
   }
   std::unique_ptr<Runtime> runtime(new Runtime(std::move(*config), std::move(log), std::move(*telemetry)));
   if (auto started = runtime->start(); !started) {
@@ -159,7 +159,7 @@ Result<void> Runtime::start_emulation() {
 
 Runtime::~Runtime() {
   share_no_more();
-  if (pager_ != nullptr) flush(true);
+  if (tracker_ != nullptr) flush(true);  // else it could not start
 }
 
 PagerHooks Runtime::hooks() {

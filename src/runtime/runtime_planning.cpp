@@ -11,7 +11,6 @@
 #include "graph/graph_file.h"
 #include "machine/machine_json.h"
 #include "runtime/plan_file.h"
-#include "runtime/plan_folder.h"
 #include "runtime/run_machine.h"
 #include "runtime/runtime.h"
 #include "runtime/slow_tier.h"
@@ -52,8 +51,8 @@ void Runtime::start_planner() {
     const bool trains = plan->graph.origin.step_kind == GraphStepKind::kTraining;
     tell_plan(fmt::format("{}: {}, made in {:.1f} s", describe(plan->graph), describe(*plan), seconds), trains);
     adopt(plan);
-    if (config_.plan_folder.empty() || !trains) return;
-    if (auto written = PlanFolder(config_.plan_folder).write(*plan, machine); !written)
+    if (config_.kept_plan.plan.empty() || !trains) return;
+    if (auto written = config_.kept_plan.write(*plan, machine); !written)
       log_(DEEPTM_LOG_WARNING, "the plan is followed, but not kept: " + written.error().message);
   };
   hooks.failed = [this](const std::string& why) { tell_plan("no plan for " + why); };

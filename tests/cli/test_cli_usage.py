@@ -128,6 +128,15 @@ def test_slow_directory_that_is_not_writable(program, tmp_path):
     assert "not writable" in only_line(process)
 
 
+def test_a_pipe_is_written_not_replaced(deeptm, tmp_path):
+    """A file renamed over /dev/stdout, as root could, would be there for good."""
+    pipe = tmp_path / "pipe.json"
+    pipe.symlink_to("/dev/stdout")
+    process = deeptm("synthesize", "chain", "--tensors", "100", "-o", pipe)
+    assert process.returncode == 0
+    assert process.stdout.startswith("{") and pipe.is_symlink()
+
+
 def test_doctor_has_a_line_for_everything_and_json_says_the_same(deeptm, tmp_path):
     text = deeptm("doctor", "--slow", f"file:{tmp_path}")
     parsed = deeptm("doctor", "--slow", f"file:{tmp_path}", "--json")
