@@ -22,8 +22,7 @@ class ScratchFolder {
   const std::filesystem::path& path() const { return path_; }
 
  private:
-  std::filesystem::path path_ =
-      std::filesystem::temp_directory_path() / ("deeptm-test-" + std::to_string(::getpid()));
+  std::filesystem::path path_ = std::filesystem::temp_directory_path() / ("deeptm-test-" + std::to_string(::getpid()));
 };
 
 // A path in the process's own one.

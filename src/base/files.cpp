@@ -39,7 +39,8 @@ Result<std::string> read_file(const std::filesystem::path& path) {
 
 bool is_written_in_place(const std::filesystem::path& path) {
   struct stat entry {};
-  return ::stat(path.c_str(), &entry) == 0 && !S_ISDIR(entry.st_mode) && (!S_ISREG(entry.st_mode) || entry.st_nlink == 0);
+  return ::stat(path.c_str(), &entry) == 0 && !S_ISDIR(entry.st_mode) &&
+         (!S_ISREG(entry.st_mode) || entry.st_nlink == 0);
 }
 
 Result<void> write_file(const std::filesystem::path& path, std::string_view contents) {

@@ -55,9 +55,9 @@ struct MemorySettings {
   std::uint64_t chunk_bytes = 0;  // 0: chosen by the runtime
   std::optional<std::uint32_t> workers;
   std::string remap = "auto";
-  std::uint32_t processes = 1;          // that share the limit evenly
-  std::filesystem::path record_file;    // "": nothing is recorded
-  KeptPlan kept_plan{};                 // of the training step
+  std::uint32_t processes = 1;        // that share the limit evenly
+  std::filesystem::path record_file;  // "": nothing is recorded
+  KeptPlan kept_plan{};               // of the training step
   PlanningSettings planning{};
   std::optional<EmulationSettings> emulation{};
 };

@@ -98,8 +98,7 @@ std::size_t Pager::populate(std::span<std::byte* const> frames, Tier* tier) cons
   return frames.size();
 }
 
-int Pager::transfer_own(std::byte* to, bool to_is_watched, std::byte* from, std::uint32_t chunks,
-                        bool must) const {
+int Pager::transfer_own(std::byte* to, bool to_is_watched, std::byte* from, std::uint32_t chunks, bool must) const {
   const std::uint64_t since = hooks_.now_nanoseconds();
   while (true) {
     const int error = remapper_->transfer(to, to_is_watched, from, chunks * options_.chunk_bytes);
