@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ways in which moving live memory has gone wrong before, each as a test (docs/memory.md tells the stories).
 #include <fcntl.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
+#include <climits>
 #include <fstream>
 #include <functional>
 #include <random>
@@ -197,8 +202,12 @@ class SharedTensor {
     fill(tensor_, kBytes, 1);
     Pager& pager = *memory_.pager;
     const std::size_t micro_bytes = micro ? pager.arena_bytes() : 0;
-    share_with_forked_children(
-        {pager.base(), pager.arena_bytes(), micro_bytes, [&pager] { return pager.live_pages(pager.arena_bytes()); }});
+    share_with_forked_children({.begin = pager.base(),
+                                .bytes = pager.arena_bytes(),
+                                .micro_bytes = micro_bytes,
+                                .micro_pages = [&pager] { return pager.live_pages(pager.arena_bytes()); },
+                                .userfault_handle = pager.userfault_handle(),
+                                .answering_thread = pager.answering_thread()});
   }
   ~SharedTensor() { share_no_more(); }
   SharedTensor(const SharedTensor&) = delete;
@@ -280,6 +289,71 @@ TEST(Traps, ForkedChildNeverSeesWhatChangedSince) {
     });
     EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 74) << end.status;
     EXPECT_NE(end.errors.find("that its parent has changed since"), std::string::npos) << end.errors;
+  }
+}
+
+// As those do that go on in the background. Its own files then have the numbers of ours.
+TEST(Traps, ForkedChildMayCloseAllFiles) {
+  NEEDS_THREADS_IN_CHILDREN();
+  const SharedTensor tensor;
+  const ChildEnd end = in_child([&] {
+    ::close_range(3, UINT_MAX, 0);
+    std::array<int, 2> pipe{};
+    for (int i = 0; i < 8; ++i) {
+      if (::pipe(pipe.data()) != 0 || ::write(pipe[1], "x", 1) != 1) return 1;
+    }
+    return tensor.holds_all(1) ? 7 : 1;
+  });
+  EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 7) << end.status << end.errors;
+}
+
+// The end of a child of a process that `parts` from it, while it reads its tensor or before (`waits`).
+int end_of_child_whose_parent(const std::function<void()>& parts, bool waits) {
+  EXPECT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  std::array<int, 2> pipe{};
+  EXPECT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    const SharedTensor tensor;
+    if (::fork() == 0) {
+      ::close(pipe[1]);
+      char byte = 0;
+      while (waits && ::read(pipe[0], &byte, 1) != 0) {
+      }
+      ::_exit(tensor.holds_all(1) ? 7 : 1);
+    }
+    parts();
+  }
+  for (const int end : pipe) ::close(end);
+  int status = 0, of_child = -1;
+  for (pid_t ended = 0; (ended = ::waitpid(-1, &status, 0)) > 0;) {
+    if (ended != parent) of_child = status;
+  }
+  return WIFEXITED(of_child) ? WEXITSTATUS(of_child) : -WTERMSIG(of_child);
+}
+
+TEST(Traps, ForkedChildOfAParentThatIsNoMore) {
+  NEEDS_THREADS_IN_CHILDREN();
+  const auto dies = [](std::chrono::microseconds after) {
+    return [after] {
+      std::this_thread::sleep_for(after);
+      ::raise(SIGKILL);
+    };
+  };
+  const auto becomes_another = [](std::chrono::microseconds after) {
+    return [after] {
+      std::this_thread::sleep_for(after);
+      ::execl("/bin/sleep", "sleep", "0.2", nullptr);
+    };
+  };
+  constexpr std::chrono::milliseconds kBegun(50);  // the child has by then
+  EXPECT_EQ(end_of_child_whose_parent(dies(kBegun), true), 74);
+  EXPECT_EQ(end_of_child_whose_parent(becomes_another(kBegun), true), 74);
+  std::mt19937 random(1);
+  for (int round = 0; round < 20; ++round) {
+    const std::chrono::microseconds some(random() % 4000);
+    EXPECT_THAT(end_of_child_whose_parent(dies(some), false), ::testing::AnyOf(7, 74, -SIGSEGV));
+    EXPECT_THAT(end_of_child_whose_parent(becomes_another(some), false), ::testing::AnyOf(7, 74, -SIGSEGV));
   }
 }
 

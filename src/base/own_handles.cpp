@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <climits>
+#include <filesystem>
+#include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -15,19 +18,40 @@
 namespace deeptm {
 namespace {
 
+// All from one number up to another. Where close_range is forbidden, or Linux is older than 5.9, those that are there.
+void close_from_to(unsigned from, unsigned to) {
+  if (::close_range(from, to, 0) == 0) return;
+  std::vector<int> open;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/thread-self/fd", ignored)) {
+    const auto number = static_cast<unsigned>(std::stoul(entry.path().filename().string()));
+    if (number >= from && number <= to) open.push_back(static_cast<int>(number));
+  }
+  for (const int handle : open) ::close(handle);
+}
+
 // All but these are closed, or they would stay open here when their owners close them.
 void keep_alone(std::vector<int> kept) {
   std::sort(kept.begin(), kept.end());
   unsigned from = 0;
   for (const int handle : kept) {
     const auto number = static_cast<unsigned>(handle);
-    if (number > from) ::close_range(from, number - 1, 0);
+    if (number > from) close_from_to(from, number - 1);
     from = number + 1;
   }
-  ::close_range(from, UINT_MAX, 0);
+  close_from_to(from, UINT_MAX);
 }
 
 }  // namespace
+
+bool take_own_handles(std::span<const int> kept) {
+  // The second is forbidden in many containers.
+  if (::close_range(UINT_MAX, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0 && ::unshare(CLONE_FILES) != 0) return false;
+  std::vector<int> all(kept.begin(), kept.end());
+  all.push_back(STDERR_FILENO);
+  keep_alone(std::move(all));
+  return true;
+}
 
 thread_local const OwnHandles* OwnHandles::here_ = nullptr;
 
@@ -66,12 +90,7 @@ std::thread OwnHandles::thread(std::function<void()> work) {
 }
 
 void OwnHandles::work(std::span<const int> also) {
-  // The second is forbidden in many containers.
-  if (::close_range(UINT_MAX, UINT_MAX, CLOSE_RANGE_UNSHARE) == 0 || ::unshare(CLONE_FILES) == 0) {
-    std::vector<int> kept(also.begin(), also.end());
-    kept.push_back(STDERR_FILENO);
-    keep_alone(std::move(kept));
-  }
+  take_own_handles(also);
   here_ = this;
   std::unique_lock lock(mutex_);
   while (true) {

@@ -16,10 +16,13 @@
 
 namespace deeptm {
 
+// Gives the calling thread a table of its own, with standard error and what is open now under the numbers `kept`, which
+// stays open for the others, too. False where a process may have one table only: it stays the common one.
+bool take_own_handles(std::span<const int> kept);
+
 class OwnHandles {
  public:
-  // Starts a thread whose table has standard error and what is open now under the numbers `also`, which stays open for
-  // the others, too. Where a process may have one table only, it is the common one.
+  // Starts a thread that takes a table of its own with `also`.
   explicit OwnHandles(std::span<const int> also);
   ~OwnHandles();
   OwnHandles(const OwnHandles&) = delete;

@@ -19,16 +19,20 @@ namespace {
 
 constexpr std::array<int, 6> kForwarded = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
 
-// While it lives the forwarded signals and SIGCHLD wait to be taken by take().
+// While it lives the forwarded signals and SIGCHLD wait to be taken by take(). Who starts this program may have it
+// ignore SIGCHLD: then none would come, and children would end without a status.
 class HeldSignals {
  public:
   HeldSignals() {
+    struct sigaction usual {};
+    usual.sa_handler = SIG_DFL;
+    ::sigaction(SIGCHLD, &usual, &on_child_before_);
     sigemptyset(&held_);
     sigaddset(&held_, SIGCHLD);
     for (const int signal : kForwarded) sigaddset(&held_, signal);
     ::sigprocmask(SIG_BLOCK, &held_, &before_);
   }
-  ~HeldSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  ~HeldSignals() { restore(); }
   HeldSignals(const HeldSignals&) = delete;
   HeldSignals& operator=(const HeldSignals&) = delete;
 
@@ -42,10 +46,15 @@ class HeldSignals {
     }
     return info;
   }
-  const sigset_t& before() const { return before_; }
+  // As it was; for the command, too.
+  void restore() const {
+    ::sigaction(SIGCHLD, &on_child_before_, nullptr);
+    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+  }
 
  private:
   sigset_t held_{}, before_{};
+  struct sigaction on_child_before_ {};
 };
 
 std::vector<char*> pointers(const std::vector<std::string>& lines) {
@@ -56,10 +65,10 @@ std::vector<char*> pointers(const std::vector<std::string>& lines) {
 }
 
 // In the forked child; only returns, with errno, when the command cannot be started.
-void become(const Command& command, pid_t parent, const sigset_t& signals) {
+void become(const Command& command, pid_t parent, const HeldSignals& signals) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);  // it died before the line above
-  ::sigprocmask(SIG_SETMASK, &signals, nullptr);
+  signals.restore();
   const auto arguments = pointers(command.arguments), environment = pointers(command.environment);
   ::execvpe(arguments[0], arguments.data(), environment.data());
 }
@@ -72,7 +81,9 @@ Outcome outcome_of(int status) {
 Outcome wait_for(pid_t child, const HeldSignals& signals, const Meanwhile& meanwhile) {
   for (;;) {
     int status = 0;
-    if (::waitpid(child, &status, WNOHANG) == child) return outcome_of(status);
+    const pid_t ended = ::waitpid(child, &status, WNOHANG);
+    if (ended == child) return outcome_of(status);
+    if (ended < 0 && errno != EINTR) return {1, 0};  // somebody else has its status
     const auto info = signals.take(meanwhile.every);
     if (!info) meanwhile.act();
     // The terminal's own (Ctrl-C) carry SI_KERNEL and went to the whole foreground group, the command included.
@@ -88,7 +99,7 @@ Result<Outcome> supervise(const Command& command, const Meanwhile& meanwhile) {
   const HeldSignals signals;
   const pid_t parent = ::getpid(), child = ::fork();
   if (child == 0) {
-    become(command, parent, signals.before());
+    become(command, parent, signals);
     const int error = errno;
     [[maybe_unused]] const ssize_t told = ::write(failure[1], &error, sizeof error);
     ::_exit(127);

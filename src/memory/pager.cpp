@@ -99,7 +99,12 @@ Result<void> Pager::start(std::shared_ptr<Tier> slow) {
   stop_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (stop_event_ < 0) return fail(fmt::format("eventfd: {}", std::strerror(errno)));
   const SignalsBlocked blocked;  // a handler that touches the arena must not run on the thread that answers
-  threads_.push_back(OwnHandles::thread([this] { answer_faults(); }));
+  threads_.push_back(OwnHandles::thread([this] {
+    answering_ = ::gettid();
+    answering_.notify_all();
+    answer_faults();
+  }));
+  answering_.wait(0);
   for (std::uint32_t i = 0; i < options_.workers; ++i) threads_.push_back(OwnHandles::thread([this] { work(); }));
   return {};
 }

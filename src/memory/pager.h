@@ -150,6 +150,9 @@ class Pager {
   bool in_place() const { return slow_frames_.has_value(); }
   // Those of the first `bytes` of the arena that hold a live tensor.
   std::vector<PageExtent> live_pages(std::size_t bytes);
+  // By what touches are noticed, in the table of the process, and who answers them.
+  int userfault_handle() const { return userfault_.descriptor(); }
+  pid_t answering_thread() const { return answering_; }
   // Of a tensor, those in slow memory, as far as can be told without the lock.
   std::uint64_t bytes_in_place(const void* address, std::size_t bytes) const;
   // Whether all of them have frames now, of any kind, as far as can be told without the lock.
@@ -190,8 +193,11 @@ class Pager {
   // Finds a frame that costs no I/O and leaves it in a pool slot; kNone if there is none. May drop the lock.
   std::uint32_t cheap_frame(Lock& lock, bool from_standby);
   std::uint32_t new_frame(Lock& lock);
-  // Fresh memory of the tier (none: the fast one) to these addresses; how many of them, in their order, have a frame.
-  std::size_t populate(std::span<std::byte* const> frames, Tier* tier) const;
+  // Fresh memory of the tier (none: the fast one) to these addresses; how many of them, in their order, have a frame,
+  // and why the others have none.
+  std::size_t populate(std::span<std::byte* const> frames, Tier* tier, std::string& why) const;
+  // A frame that could not be made, and is wanted, is tried again; after a while there is no hope.
+  void no_frame_made(const std::string& why);
   // Moves a frame that nobody else can reach. EBUSY passes then: a finished direct transfer of our own lets go of its
   // pages a moment after it has said that it is done, and so does whoever looks at a huge page that is to be split.
   // What `must` arrive waits for the system's own memory and mappings, too.
@@ -323,6 +329,7 @@ class Pager {
   PagerOptions options_;
   PagerHooks hooks_;
   Userfault userfault_;
+  std::atomic<pid_t> answering_{0};
   std::unique_ptr<OwnHandles> handles_;  // none: those of the process
   std::shared_ptr<Tier> slow_;
   Mapping arena_, pool_;
@@ -368,6 +375,7 @@ class Pager {
   std::uint32_t all_kept_at_ = 0;                             // tick: nothing could be evicted but what a plan keeps
   std::unordered_map<std::uint32_t, std::uint64_t> waiting_;  // chunk -> since when
   std::uint64_t waiting_since_ = 0;
+  std::optional<std::uint64_t> frameless_since_;  // nanoseconds: the system has given no memory for a frame since
   PagerStats stats_;
   std::atomic<std::uint64_t> bytes_in_{0}, bytes_out_{0}, waits_{0}, wait_nanoseconds_{0};
   bool victims_running_ = false;  // they belong to running kernels: nothing else is left

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "base/short_turns.h"
@@ -16,6 +17,7 @@ namespace deeptm {
 namespace {
 
 constexpr int kWatchMilliseconds = 5000;
+constexpr std::chrono::milliseconds kFramePause{10};
 
 }  // namespace
 
@@ -133,7 +135,12 @@ void Pager::work() {
       if (evict_one(lock, false)) continue;
       all_kept_at_ = tick_.load(std::memory_order_relaxed);
     }
-    if (!stop_) work_.wait(lock);
+    if (stop_) return;
+    if (frameless_since_ && !demanded_.empty()) {
+      work_.wait_for(lock, kFramePause);  // nobody tells when the system has memory again
+    } else {
+      work_.wait(lock);
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the pager's frames and slots come from, cheapest first.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -60,8 +62,14 @@ std::uint32_t Pager::new_frame(Lock& lock) {
   std::vector<std::byte*> frames;
   for (const std::uint32_t slot : slots) frames.push_back(slot_address(slot));
   lock.unlock();
-  const std::size_t made = populate(frames, nullptr);
+  std::string why;
+  const std::size_t made = populate(frames, nullptr, why);
   lock.lock();
+  if (made != 0) {
+    frameless_since_.reset();
+  } else {
+    no_frame_made(why);
+  }
   stats_.frames_used -= slots.size() - made;
   making_ -= static_cast<std::uint32_t>(slots.size());
   for (std::size_t i = made; i < slots.size(); ++i) give_back_slot(slots[i]);
@@ -69,19 +77,31 @@ std::uint32_t Pager::new_frame(Lock& lock) {
   return made != 0 ? slots[0] : kNone;
 }
 
-std::size_t Pager::populate(std::span<std::byte* const> frames, Tier* tier) const {
+void Pager::no_frame_made(const std::string& why) {
+  const std::uint64_t now = hooks_.now_nanoseconds();
+  if (!frameless_since_) {
+    frameless_since_ = now;
+    warn(why);
+  }
+  if (!waiting_.empty() && now - *frameless_since_ > kLongestHold) {
+    hooks_.fatal(fmt::format("{}; no frame could be made for {} s, so that there is no room for what is touched", why,
+                             kLongestHold / 1'000'000'000));
+  }
+}
+
+std::size_t Pager::populate(std::span<std::byte* const> frames, Tier* tier, std::string& why) const {
   // Small frames are cut from one huge page: a device moves what is adjoining in physical memory as one piece, four
   // times as fast as page by page (measured on a virtual disk). The mapping is new each time because page tables that
   // were split for the cut would keep huge pages out.
   const std::size_t chunk = options_.chunk_bytes;
   const auto fresh = Mapping::reserve(frames.size() * chunk, std::max(chunk, kHugePageBytes));
   if (!fresh) {
-    warn(fresh.error().message);
+    why = fresh.error().message;
     return 0;
   }
   if (tier != nullptr) {
     if (auto bound = tier->bind(fresh->data(), fresh->bytes()); !bound) {
-      warn(bound.error().message);
+      why = bound.error().message;
       return 0;
     }
   }
@@ -92,7 +112,7 @@ std::size_t Pager::populate(std::span<std::byte* const> frames, Tier* tier) cons
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const int error = transfer_own(frames[i], remapper_->watches_pool(), fresh->data() + i * chunk, 1, false);
     if (error == 0) continue;
-    warn(std::string("a new frame cannot be moved into the pool: ") + std::strerror(error));
+    why = std::string("a new frame cannot be moved into the pool: ") + std::strerror(error);
     return i;
   }
   return frames.size();

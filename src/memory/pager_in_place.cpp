@@ -67,7 +67,9 @@ std::uint32_t Pager::slow_frame(Lock& lock) {
   }
   slow.used += count;
   lock.unlock();
-  const std::size_t made = populate(frames, slow_.get());
+  std::string why;
+  const std::size_t made = populate(frames, slow_.get(), why);
+  if (!why.empty()) warn(why);
   lock.lock();
   slow.used -= count - made;
   slow.free.insert(slow.free.end(), slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(made));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 
 #include "base/own_handles.h"
 #include "base/short_turns.h"
@@ -34,7 +35,8 @@ void LiveMigrator::ask(Queue& queue, std::span<const std::uint32_t> chunks) {
   {
     const std::lock_guard lock(mutex_);
     queue.chunks.insert(queue.chunks.end(), chunks.begin(), chunks.end());
-    if (threads_.empty()) pager_.with_handles([this] { start(); });
+    if (threads_.size() < 2 * threads_each_) pager_.with_handles([this] { start(); });
+    if (threads_.size() < 2) return queue.chunks.clear();  // nobody moves them: they come when they are touched
     if (queue.busy == threads_each_) return;
   }
   queue.asked.notify_one();
@@ -42,9 +44,13 @@ void LiveMigrator::ask(Queue& queue, std::span<const std::uint32_t> chunks) {
 
 void LiveMigrator::start() {
   const SignalsBlocked blocked;
-  for (std::uint32_t i = 0; i < threads_each_; ++i) {
-    threads_.push_back(OwnHandles::thread([this] { send(); }));
-    threads_.push_back(OwnHandles::thread([this] { fetch(); }));
+  try {
+    while (threads_.size() < 2 * threads_each_) {
+      const bool sends = threads_.size() % 2 == 0;
+      threads_.push_back(OwnHandles::thread([this, sends] { sends ? send() : fetch(); }));
+    }
+  } catch (const std::system_error&) {
+    // Too many threads: tried again when there is more to move.
   }
 }
 

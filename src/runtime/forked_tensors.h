@@ -10,6 +10,8 @@
 // these pages are copied at the fork.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <functional>
 #include <vector>
@@ -23,6 +25,8 @@ struct ForkedArena {
   std::size_t bytes = 0;
   std::size_t micro_bytes = 0;                           // at its front, of micro tensors
   std::function<std::vector<PageExtent>()> micro_pages;  // those of them that hold one now
+  int userfault_handle = -1;                             // of the pager, and its thread that answers touches
+  pid_t answering_thread = 0;
 };
 
 // For children of this process from now on; of one arena at a time.

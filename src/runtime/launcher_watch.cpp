@@ -9,19 +9,20 @@
 #include <cerrno>
 #include <thread>
 
+#include "base/own_handles.h"
 #include "base/signals_blocked.h"
 
 namespace deeptm {
 
 void end_with_launcher(pid_t launcher) {
-  const int descriptor = static_cast<int>(::syscall(SYS_pidfd_open, launcher, 0));  // close-on-exec by itself
-  if (descriptor < 0) return;
   const SignalsBlocked blocked;
-  std::thread([descriptor] {
-    pollfd watched{descriptor, POLLIN, 0};
+  std::thread([launcher] {
+    take_own_handles({});  // the program may close its own
+    pollfd watched{static_cast<int>(::syscall(SYS_pidfd_open, launcher, 0)), POLLIN, 0};
+    if (watched.fd < 0) return;
     while (::poll(&watched, 1, -1) < 0 && errno == EINTR) {
     }
-    ::kill(::getpid(), SIGKILL);
+    if ((watched.revents & POLLIN) != 0) ::kill(::getpid(), SIGKILL);
   }).detach();
 }
 

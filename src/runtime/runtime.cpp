@@ -134,8 +134,12 @@ Result<void> Runtime::start() {
   start_recording();
   if (auto measured = measure_slow_operands(); !measured) return measured;
   if (auto adopted = adopt_plan_file(); !adopted) return adopted;
-  share_with_forked_children({pager_->base(), pager_->arena_bytes(), allocator_->micro_bytes(),
-                              [this] { return pager_->live_pages(allocator_->micro_bytes()); }});
+  share_with_forked_children({.begin = pager_->base(),
+                              .bytes = pager_->arena_bytes(),
+                              .micro_bytes = allocator_->micro_bytes(),
+                              .micro_pages = [this] { return pager_->live_pages(allocator_->micro_bytes()); },
+                              .userfault_handle = pager_->userfault_handle(),
+                              .answering_thread = pager_->answering_thread()});
   if (config_.launcher != 0) end_with_launcher(static_cast<pid_t>(config_.launcher));
   note(telemetry_->remap, sizeof telemetry_->remap, pager_->remap_name());
   note(telemetry_->framework, sizeof telemetry_->framework, config_.framework);
@@ -180,13 +184,13 @@ void Runtime::fatal(const std::string& message) {
 }
 
 Result<void*> Runtime::allocate(std::uint64_t bytes, std::uint64_t alignment) {
-  follow_peak(bytes);
   const Foreseen foreseen = current_scope != nullptr ? follower_->foresee(current_scope->followed, bytes) : Foreseen{};
   auto tensor = allocator_->allocate(bytes, alignment, foreseen);
   if (!tensor) {
     note(telemetry_->error, sizeof telemetry_->error, tensor.error().message);
     return tensor;
   }
+  follow_peak();
   if (has_forked()) tensor_changes(*tensor, bytes);
   if (current_scope != nullptr) follower_->born(current_scope->followed, *tensor, bytes);
   if (recording()) recorder_->allocate(*tensor, bytes, reinterpret_cast<Recorder::Token>(current_scope));
@@ -201,10 +205,10 @@ void Runtime::release(void* tensor) {
   });
 }
 
-void Runtime::follow_peak(std::uint64_t bytes) {
+void Runtime::follow_peak() {
   const auto* percent = std::get_if<Percent>(&config_.fast);
   if (percent == nullptr || percent->value >= 100) return;
-  const std::uint64_t live = allocator_->stats().live_bytes + bytes;
+  const std::uint64_t live = allocator_->stats().live_bytes;
   if (live <= peak_followed_.load(std::memory_order_relaxed)) return;
   peak_followed_.store(live, std::memory_order_relaxed);
   const double limit = static_cast<double>(live) * percent->value / 100;

@@ -78,7 +78,7 @@ class Runtime {
   void watch_plan(const StepRecord& step);
   void tell_plan(const std::string& line, bool trains = false);
   PagerHooks hooks();
-  void follow_peak(std::uint64_t bytes);
+  void follow_peak();
   void publish();
   void step_closed(const StepTracker::Closed& closed);
   StepTotals totals() const;

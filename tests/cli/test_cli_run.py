@@ -52,6 +52,13 @@ def test_death_by_signal_is_128_plus_its_number(deeptm):
     assert "ended by signal 11" in process.stderr
 
 
+def test_a_caller_that_ignores_ends_of_children(deeptm):
+    """Linux then tells nobody of them; the command is started as the caller was."""
+    ignore = lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    script = "import signal, sys; sys.exit(5 if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN else 1)"
+    assert deeptm(*FAST, sys.executable, "-c", script, preexec_fn=ignore, timeout=60).returncode == 5
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
 def test_signals_reach_the_command_once(program, number):
     script = (

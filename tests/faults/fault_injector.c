@@ -2,7 +2,7 @@
 /*
  * To be preloaded: makes one of libdeeptm.so's own calls fail.
  *
- *   DEEPTM_FAULT=NAME:N:ERRNO     the N-th call of NAME fails with that number; N+ : and all after it
+ *   DEEPTM_FAULT=NAME:N:ERRNO     the N-th call of NAME fails with that number; N+ : and all after it; N-M : up to the M-th
  *   DEEPTM_FAULT=NAME:N:short     it reads or writes half of what was asked for
  *   DEEPTM_FAULT_COUNTS=FILE      at exit, how often each was called: a line "NAME COUNT"
  *   DEEPTM_DELAYS=SEED            before and after it holds a lock it sometimes waits, now longer and now shorter
@@ -59,6 +59,7 @@ enum {
   kSysUserfaultfd,
   kSysMbind,
   kOtherSyscall,
+  kThread,
   kRingInit,
   kRingDontfork,
   kRingSubmit,
@@ -91,6 +92,7 @@ static const char* const kNames[kCalls] = {"mmap",
                                            "syscall.userfaultfd",
                                            "syscall.mbind",
                                            "syscall.other",
+                                           "pthread_create",
                                            "io_uring_queue_init",
                                            "io_uring_ring_dontfork",
                                            "io_uring_submit_and_wait",
@@ -100,8 +102,8 @@ enum { kShort = -1 };
 
 static atomic_ulong counts[kCalls];
 static uintptr_t library_begin, library_end;
-static int target = -1, fault, and_after;
-static unsigned long target_call, delays;
+static int target = -1, fault;
+static unsigned long target_call, last_call, delays;
 
 static int find_library(struct dl_phdr_info* info, size_t size, void* unused) {
   (void)size, (void)unused;
@@ -132,7 +134,8 @@ __attribute__((constructor)) static void prepare(void) {
     if (strcmp(kNames[i], name) == 0) target = i;
   }
   target_call = strtoul(number, NULL, 10);
-  and_after = strchr(number, '+') != NULL;
+  const char* to = strchr(number, '-');
+  last_call = to != NULL ? strtoul(to + 1, NULL, 10) : strchr(number, '+') != NULL ? -1UL : target_call;
   fault = strcmp(what, "short") == 0 ? kShort : atoi(what);
   if (target < 0 || fault == 0) {
     fprintf(stderr, "DEEPTM_FAULT=%s: no such call or number\n", asked);
@@ -151,7 +154,7 @@ __attribute__((destructor)) static void tell(void) {
 /* 0: the call works. */
 static int fault_of_next(int call) {
   const unsigned long number = 1 + atomic_fetch_add(&counts[call], 1);
-  return call == target && (number == target_call || (and_after && number > target_call)) ? fault : 0;
+  return call == target && number >= target_call && number <= last_call ? fault : 0;
 }
 
 static int fault_of(int call, const void* caller) {
@@ -340,6 +343,14 @@ int pthread_mutex_unlock(pthread_mutex_t* mutex) {
   const int result = real(mutex);
   DELAY();
   return result;
+}
+
+/* The C++ library's threads are the library's, and in a program that has no other. */
+int pthread_create(pthread_t* thread, const pthread_attr_t* how, void* (*body)(void*), void* argument) {
+  static int (*real)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+  if (real == NULL) find_next("pthread_create", &real);
+  const int code = fault_of_next(kThread);
+  return code ? code : real(thread, how, body, argument);
 }
 
 int io_uring_queue_init(unsigned entries, struct io_uring* ring, unsigned flags) {

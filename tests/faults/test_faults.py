@@ -27,7 +27,7 @@ FAULTS = {
     "completion": ("EIO", "ENOSPC", "EINTR", "EAGAIN", "short"), "io_uring_submit_and_wait": ("EINTR", "EAGAIN", "EBUSY", "EIO"),
     "io_uring_queue_init": ("ENOMEM", "EMFILE", "EPERM"), "io_uring_ring_dontfork": ("ENOMEM",),
     "fallocate": ("ENOSPC", "EINTR", "EOPNOTSUPP", "EIO"), "ftruncate": ("EIO",), "open": ("EMFILE", "EACCES"), "close_range": ("ENOSYS", "EPERM"),
-    "mmap": ("ENOMEM",), "madvise": ("ENOMEM", "EAGAIN"), "mremap": ("ENOMEM", "EFAULT"), "mincore": ("EAGAIN",),
+    "mmap": ("ENOMEM",), "pthread_create": ("EAGAIN",), "madvise": ("ENOMEM", "EAGAIN"), "mremap": ("ENOMEM", "EFAULT"), "mincore": ("EAGAIN",),
     "ioctl.UFFDIO_MOVE": ("EBUSY", "EAGAIN", "ENOMEM"), "ioctl.UFFDIO_REGISTER": ("ENOMEM",), "ioctl.UFFDIO_WAKE": ("EAGAIN",),
     "ioctl.UFFDIO_ZEROPAGE": ("ENOMEM", "EAGAIN"), "ioctl.UFFDIO_API": ("EINVAL",), "ioctl.USERFAULTFD_IOC_NEW": ("EPERM",),
     "syscall.userfaultfd": ("EPERM", "EMFILE"), "syscall.mbind": ("EPERM",), "syscall.other": ("EPERM", "ENOSYS"),
@@ -57,9 +57,9 @@ def plan(tmp_path_factory):
     return {"plan_file": str(plan), "graph_file": str(graph), "machine_file": "nvme"}
 
 
-def config(tier, plan):
+def config(tier, more):
     fields = {"fast_bytes": FAST_BYTES, "chunk_bytes": CHUNK_BYTES, "workers": 2, "slow_directory": ON_A_DISK, "framework": FRAMEWORK}
-    return json.dumps(fields | TIERS[tier] | (plan if "planned" in tier else {}))
+    return json.dumps(fields | TIERS[tier] | more)
 
 
 def step(settings, fault=None, counts=None, delays=None):
@@ -96,7 +96,7 @@ def chosen(count):
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_every_single_fault_ends_well(tier, plan, tmp_path):
-    settings = config(tier, plan)
+    settings = config(tier, plan if "planned" in tier else {})
     whole = step(settings, counts=tmp_path / "counts")
     assert (whole.returncode, whole.stdout) == (0, "right\n"), whole.stderr
     calls = {name: int(count) for name, count in map(str.split, (tmp_path / "counts").read_text().splitlines())}
@@ -120,9 +120,16 @@ def test_a_fault_that_stays_ends_well(fault, plan):
     assert end_of(config("uring, move, planned", plan), fault) in ENDS.values()
 
 
+def test_memory_for_frames_that_comes_late():
+    """Everything fits, so that nothing is there that could leave."""
+    settings = config("uring, move", {"fast_bytes": 64 << 20})
+    assert end_of(settings, f"mmap:20-60:{errno.ENOMEM}") == "right"
+    assert end_of(settings, f"mmap:20+:{errno.ENOMEM}") == "ended"
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_delays_at_every_lock_change_nothing(tier, plan):
-    settings = config(tier, plan)
+    settings = config(tier, plan if "planned" in tier else {})
     for seed in range(1, 1 + int(os.environ.get("DEEPTM_DELAY_SEEDS", 3))):
         done = step(settings, delays=seed)
         assert (done.returncode, done.stdout) == (0, "right\n"), (seed, done.stderr)
