@@ -123,8 +123,8 @@ def test_a_fault_that_stays_ends_well(fault, plan):
 def test_memory_for_frames_that_comes_late():
     """Everything fits, so that nothing is there that could leave."""
     settings = config("uring, move", {"fast_bytes": 64 << 20})
-    assert end_of(settings, f"mmap:20-60:{errno.ENOMEM}") == "right"
-    assert end_of(settings, f"mmap:20+:{errno.ENOMEM}") == "ended"
+    assert end_of(settings, f"mmap:12-60:{errno.ENOMEM}") == "right"
+    assert end_of(settings, f"mmap:12+:{errno.ENOMEM}") == "ended"
 
 
 @pytest.mark.parametrize("tier", TIERS)
