@@ -16,6 +16,7 @@
 #include "base/files.h"
 #include "runtime/config.h"
 #include "runtime/telemetry.h"
+#include "threads_in_children.h"
 
 namespace {
 
@@ -156,6 +157,7 @@ TEST_F(RuntimeTest, MoreThanThereIsGivesNullAndTheReason) {
 }
 
 TEST_F(RuntimeTest, ForkedChildAllocatesWithoutTheArena) {
+  NEEDS_THREADS_IN_CHILDREN();
   start(R"("fast_bytes":8388608)");
   void* before = deeptm_allocate(runtime_, 1 << 20, 64);
   std::memset(before, 1, 1 << 20);

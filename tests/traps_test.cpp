@@ -18,6 +18,7 @@
 
 #include "pager_fixture.h"
 #include "runtime/forked_tensors.h"
+#include "threads_in_children.h"
 
 namespace deeptm {
 namespace {
@@ -160,14 +161,6 @@ TEST(Traps, OlderRemappingRefusesMoreChunksThanMappings) {
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("vm.max_map_count"), std::string::npos) << refused.error().message;
 }
-
-// A forked child has a thread that brings its parent's bytes, which the thread sanitizer's runtime cannot start there.
-#ifdef __SANITIZE_THREAD__
-#define NEEDS_THREADS_IN_CHILDREN() \
-  GTEST_SKIP() << "ThreadSanitizer has no threads in forked children of threaded processes"
-#else
-#define NEEDS_THREADS_IN_CHILDREN() static_cast<void>(0)
-#endif
 
 struct ChildEnd {
   int status;

@@ -96,9 +96,9 @@ void put(const Sharing& shared, const Source& source, std::size_t page, const st
   if (error != 0 && error != EEXIST) refuse(fmt::format("that cannot be given to it ({})", std::strerror(error)));
 }
 
-// Whether a read of the parent's memory that has come back is of this program, and waited for its pager where it had to:
-// once a process ends or becomes another program, Linux ends such waits with pages of zeros. A thread that ends says so
-// (PF_EXITING) before it lets go of its memory and files.
+// Whether a read of the parent's memory that has come back is of this program, and waited for its pager where it had
+// to: once a process ends or becomes another program, Linux ends such waits with pages of zeros. A thread that ends
+// says so (PF_EXITING) before it lets go of its memory and files.
 bool is_answered(const Source& source) {
   std::array<char, 1024> text{};
   const ssize_t got = ::pread(source.answering, text.data(), text.size() - 1, 0);
