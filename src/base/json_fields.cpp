@@ -166,7 +166,7 @@ std::string brief_json(const json& value) {
 void complain_at(const Place& place, std::string_view what, std::optional<Error>& problem) {
   if (problem) return;
   const std::string where = place.text();
-  problem = Error{where.empty() ? std::string(what) : fmt::format("{}: {}", where, what)};
+  problem = fail(where.empty() ? std::string(what) : fmt::format("{}: {}", where, what)).value();
 }
 
 Fields::Fields(const json& object, const Place& place, std::optional<Error>& problem)

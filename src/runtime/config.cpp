@@ -27,7 +27,7 @@ void choose(Fields& fields, std::string_view name, E& out,
     }
     names += fmt::format("{}'{}'", names.empty() ? "" : ", ", choice);
   }
-  fields.complain(name, fmt::format("{} is none of {}", brief_json(text), names));
+  fields.complain(name, fmt::format("'{}' is none of {}", text, names));
 }
 
 constexpr std::array<std::pair<std::string_view, FileIo>, 3> kIo = {
