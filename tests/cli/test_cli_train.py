@@ -24,8 +24,7 @@ def test_check_proves_bit_identity_and_leaves_its_record(deeptm, tmp_path):
     assert "measuring the peak of live tensors" in process.stderr
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["bit_identical"] is True and record["differences"] == []
-    # Of the peak that was measured before: what lives at once is a little else in each run.
-    assert record["fast_peak_bytes"] <= record["fast_limit_bytes"] < 0.33 * record["live_peak_bytes"]
+    assert record["fast_peak_bytes"] <= record["fast_limit_bytes"] < 0.31 * record["live_peak_bytes"]
     assert record["bytes_in_per_step"] > 0 and record["bytes_out_per_step"] > 0
     assert record["performance"] == pytest.approx(record["step_seconds_stock"] / record["step_seconds"])
     assert record["slow_tier"].startswith("file: ")
