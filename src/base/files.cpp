@@ -24,6 +24,23 @@ bool write_all(int fd, std::string_view contents) {
   return true;
 }
 
+// With the reason of the system's last error.
+tl::unexpected<Error> failed(const std::filesystem::path& path, std::string_view what) {
+  return fail(fmt::format("{}: {}: {}", path.string(), what, std::strerror(errno)));
+}
+
+Result<void> overwrite(const std::filesystem::path& path, std::string_view contents) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
+  if (fd < 0) return failed(path, "cannot be written");
+  if (!write_all(fd, contents)) {
+    auto said = failed(path, "cannot write");
+    ::close(fd);
+    return said;
+  }
+  if (::close(fd) != 0) return failed(path, "cannot write");
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::filesystem::path& path) {
@@ -44,23 +61,23 @@ bool is_written_in_place(const std::filesystem::path& path) {
 }
 
 Result<void> write_file(const std::filesystem::path& path, std::string_view contents) {
-  const bool in_place = is_written_in_place(path);
-  std::string temporary = path.string() + (in_place ? "" : ".XXXXXX");
-  const int fd = in_place ? ::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC) : ::mkstemp(temporary.data());
+  if (is_written_in_place(path)) return overwrite(path, contents);
+  std::string temporary = path.string() + ".XXXXXX";
+  const int fd = ::mkstemp(temporary.data());
+  if (fd < 0) return failed(path, "cannot create a file in this folder");
   const auto error = [&](std::string_view what) {
-    const int saved = errno;
-    if (fd >= 0 && !in_place) ::unlink(temporary.c_str());
-    return fail(fmt::format("{}: {}: {}", path.string(), what, std::strerror(saved)));
+    auto said = failed(path, what);
+    ::unlink(temporary.c_str());
+    return said;
   };
-  if (fd < 0) return error(in_place ? "cannot be written" : "cannot create a file in this folder");
   if (!write_all(fd, contents)) {
-    auto failed = error("cannot write");
+    auto said = error("cannot write");
     ::close(fd);
-    return failed;
+    return said;
   }
-  const bool written = in_place || ::fsync(fd) == 0;
+  const bool written = ::fsync(fd) == 0;
   if (::close(fd) != 0 || !written) return error("cannot write");
-  if (!in_place && ::rename(temporary.c_str(), path.c_str()) != 0) return error("cannot rename into place");
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return error("cannot rename into place");
   return {};
 }
 

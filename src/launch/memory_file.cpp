@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/files.h"
+
 namespace deeptm {
 
 Result<MemoryFile> MemoryFile::create(const std::string& name) {
@@ -19,12 +21,8 @@ Result<MemoryFile> MemoryFile::create(const std::string& name) {
 
 Result<MemoryFile> MemoryFile::with(const std::string& name, std::string_view contents) {
   auto file = create(name);
-  while (file && !contents.empty()) {
-    const ssize_t written = ::write(file->descriptor(), contents.data(), contents.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(fmt::format("{}: write: {}", name, std::strerror(errno)));
-    contents.remove_prefix(static_cast<std::size_t>(written));
-  }
+  if (!file) return file;
+  if (auto written = write_file(file->path(), contents); !written) return fail(name + ": " + written.error().message);
   return file;
 }
 

@@ -196,8 +196,10 @@ class Pager {
   // Fresh memory of the tier (none: the fast one) to these addresses; how many of them, in their order, have a frame,
   // and why the others have none.
   std::size_t populate(std::span<std::byte* const> frames, Tier* tier, std::string& why) const;
-  // A frame that could not be made, and is wanted, is tried again; after a while there is no hope.
+  // A frame that could not be made, and is wanted, is tried again.
   void no_frame_made(const std::string& why);
+  // Ends the process if somebody waits for a frame, and `trouble` has kept it from him for long.
+  void end_if_starved(std::uint64_t since, std::string_view trouble) const;
   // Moves a frame that nobody else can reach. EBUSY passes then: a finished direct transfer of our own lets go of its
   // pages a moment after it has said that it is done, and so does whoever looks at a huge page that is to be split.
   // What `must` arrive waits for the system's own memory and mappings, too.

@@ -19,7 +19,6 @@ constexpr std::uint32_t kJustNow = 16;
 constexpr std::uint32_t kFew = 2;
 // What a kernel's threads work on has come within so many ticks.
 constexpr std::uint32_t kUnderWork = 8;
-constexpr std::uint64_t kLongestFailure = 10'000'000'000;  // nanoseconds: of all writes
 
 // How little is lost by taking a chunk that a running kernel touches: what came for it, its threads have most likely
 // passed; what was there when it began is still to be touched; what came back is touched over and over.
@@ -272,17 +271,13 @@ void Pager::write_out(Lock& lock, std::span<const std::uint32_t> chunks, Priorit
 
 void Pager::write_failed(Lock& lock, const std::string& message) {
   ++stats_.errors;
-  const std::uint64_t now = hooks_.now_nanoseconds();
   if (!failing_since_) {
-    failing_since_ = now;
+    failing_since_ = hooks_.now_nanoseconds();
     failures_ = 0;
     warn(message + "; the bytes stay in fast memory, others go elsewhere");
   }
   // Frames come from written chunks alone when all is in use: who touches what is away waits for one.
-  if (!waiting_.empty() && now - *failing_since_ > kLongestFailure) {
-    hooks_.fatal(fmt::format("{}; nothing could be written for {} s, so that there is no room for what is touched",
-                             message, kLongestFailure / 1'000'000'000));
-  }
+  end_if_starved(*failing_since_, message + "; nothing could be written");
   const auto pause = std::chrono::milliseconds(1) * (1U << std::min(failures_++, 6U));
   lock.unlock();
   std::this_thread::sleep_for(pause);

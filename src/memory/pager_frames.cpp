@@ -13,7 +13,7 @@ namespace deeptm {
 namespace {
 
 constexpr std::size_t kHugePageBytes = 2 << 20;
-constexpr std::uint64_t kLongestHold = 10'000'000'000;  // nanoseconds
+constexpr std::uint64_t kLongestFailure = 10'000'000'000;  // nanoseconds
 
 // One after another from the heap, as long as there are any; in runs, the longest that can be had first.
 std::vector<std::uint32_t> take_runs(RangeHeap& heap, std::size_t count, std::uint64_t end) {
@@ -78,15 +78,17 @@ std::uint32_t Pager::new_frame(Lock& lock) {
 }
 
 void Pager::no_frame_made(const std::string& why) {
-  const std::uint64_t now = hooks_.now_nanoseconds();
   if (!frameless_since_) {
-    frameless_since_ = now;
+    frameless_since_ = hooks_.now_nanoseconds();
     warn(why);
   }
-  if (!waiting_.empty() && now - *frameless_since_ > kLongestHold) {
-    hooks_.fatal(fmt::format("{}; no frame could be made for {} s, so that there is no room for what is touched", why,
-                             kLongestHold / 1'000'000'000));
-  }
+  end_if_starved(*frameless_since_, why + "; no frame could be made");
+}
+
+void Pager::end_if_starved(std::uint64_t since, std::string_view trouble) const {
+  if (waiting_.empty() || hooks_.now_nanoseconds() - since <= kLongestFailure) return;
+  hooks_.fatal(fmt::format("{} for {} s, so that there is no room for what is touched", trouble,
+                           kLongestFailure / 1'000'000'000));
 }
 
 std::size_t Pager::populate(std::span<std::byte* const> frames, Tier* tier, std::string& why) const {
@@ -123,7 +125,7 @@ int Pager::transfer_own(std::byte* to, bool to_is_watched, std::byte* from, std:
   while (true) {
     const int error = remapper_->transfer(to, to_is_watched, from, chunks * options_.chunk_bytes);
     const bool passes = error == EBUSY || (must && error == ENOMEM);
-    if (!passes || hooks_.now_nanoseconds() - since > kLongestHold) return error;
+    if (!passes || hooks_.now_nanoseconds() - since > kLongestFailure) return error;
     std::this_thread::sleep_for(std::chrono::microseconds(5));
   }
 }

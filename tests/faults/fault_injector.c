@@ -2,11 +2,12 @@
 /*
  * To be preloaded: makes one of libdeeptm.so's own calls fail.
  *
- *   DEEPTM_FAULT=NAME:N:ERRNO     the N-th call of NAME fails with that number; N+ : and all after it; N-M : up to the
- * M-th DEEPTM_FAULT=NAME:N:short     it reads or writes half of what was asked for DEEPTM_FAULT_COUNTS=FILE      at
- * exit, how often each was called: a line "NAME COUNT" DEEPTM_DELAYS=SEED            before and after it holds a lock
- * it sometimes waits, now longer and now shorter DEEPTM_FAULT_IN=program       the calls of the program itself are
- * meant, not those of the library
+ *   DEEPTM_FAULT=NAME:N:ERRNO     the N-th call of NAME fails with that number; N+ : and all after it
+ *   DEEPTM_FAULT=NAME:N-M:ERRNO   those from the N-th to the M-th do
+ *   DEEPTM_FAULT=NAME:N:short     it reads or writes half of what was asked for
+ *   DEEPTM_FAULT_COUNTS=FILE      at exit, how often each was called: a line "NAME COUNT"
+ *   DEEPTM_DELAYS=SEED            before and after it holds a lock it sometimes waits, now longer and now shorter
+ *   DEEPTM_FAULT_IN=program       the calls of the program itself are meant, not those of the library
  *
  * NAME is the function, for ioctl and syscall that and what is asked ("ioctl.UFFDIO_MOVE", "syscall.mbind"),
  * "completion" a result of io_uring. Only calls from within libdeeptm.so count: what the program, the C library and

@@ -57,9 +57,9 @@ def plan(tmp_path_factory):
     return {"plan_file": str(plan), "graph_file": str(graph), "machine_file": "nvme"}
 
 
-def config(tier, more):
+def config(tier, plan, **more):
     fields = {"fast_bytes": FAST_BYTES, "chunk_bytes": CHUNK_BYTES, "workers": 2, "slow_directory": ON_A_DISK, "framework": FRAMEWORK}
-    return json.dumps(fields | TIERS[tier] | more)
+    return json.dumps(fields | TIERS[tier] | (plan if "planned" in tier else {}) | more)
 
 
 def step(settings, fault=None, counts=None, delays=None):
@@ -96,7 +96,7 @@ def chosen(count):
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_every_single_fault_ends_well(tier, plan, tmp_path):
-    settings = config(tier, plan if "planned" in tier else {})
+    settings = config(tier, plan)
     whole = step(settings, counts=tmp_path / "counts")
     assert (whole.returncode, whole.stdout) == (0, "right\n"), whole.stderr
     calls = {name: int(count) for name, count in map(str.split, (tmp_path / "counts").read_text().splitlines())}
@@ -122,14 +122,14 @@ def test_a_fault_that_stays_ends_well(fault, plan):
 
 def test_memory_for_frames_that_comes_late():
     """Everything fits, so that nothing is there that could leave."""
-    settings = config("uring, move", {"fast_bytes": 64 << 20})
+    settings = config("uring, move", None, fast_bytes=64 << 20)
     assert end_of(settings, f"mmap:12-60:{errno.ENOMEM}") == "right"
     assert end_of(settings, f"mmap:12+:{errno.ENOMEM}") == "ended"
 
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_delays_at_every_lock_change_nothing(tier, plan):
-    settings = config(tier, plan if "planned" in tier else {})
+    settings = config(tier, plan)
     for seed in range(1, 1 + int(os.environ.get("DEEPTM_DELAY_SEEDS", 3))):
         done = step(settings, delays=seed)
         assert (done.returncode, done.stdout) == (0, "right\n"), (seed, done.stderr)
